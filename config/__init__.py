@@ -1,0 +1,1 @@
+"""What people write: settings, YAML documents, models, filter syntax, roster, located errors."""

@@ -1,0 +1,252 @@
+"""Whether the parts of a configuration go together: what is possible one by one and makes no sense as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from itertools import combinations, pairwise
+from typing import Final
+
+from config import literals
+from config.errors import Problem
+from config.models import Export, FieldCount, MeterPrice, Monitor, Route, Store, View, Window
+from config.references import Context
+from config.roster import Roster, RosterCustomer
+
+_NUMERIC: Final = ("integer", "decimal")
+_LONGEST: Final[dict[Window, int]] = {"billing month": 31, "month": 31, "week": 7, "day": 1}
+_SHOWN: Final = 3
+_HOLDING: Final = {"time": ("time",), "customer": ("string", "ip", "integer"), "id": ("string", "integer")}
+
+
+def check(context: Context) -> Iterator[Problem]:
+    """Every contradiction between sound parts."""
+    yield from _stores(context)
+    for tier_name, tier in context.config.tiers.items():
+        for meter, price in tier.prices.items():
+            yield from _steps(context, price, ("tiers", tier_name, "prices", meter, "overage"))
+    for name, view in context.config.views.items():
+        yield from _count(context, name, view)
+        yield from literals.check(context, name, view)
+    for name, monitor in context.config.monitors.items():
+        yield from _monitor(context, name, monitor)
+    for name, export in context.config.exports.items():
+        yield from _export(context, name, export)
+
+
+def _stores(context: Context) -> Iterator[Problem]:
+    for name, store in context.config.stores.items():
+        path = ("stores", name)
+        yield from _store_fields(context, name, store)
+        if store.zone is not None and (store.time_format.startswith("epoch") or "%z" in store.time_format):
+            reason = f"stores.{name}.zone: times in the format {store.time_format} need no zone"
+            yield Problem(context.place(*path, "zone"), reason, "remove the key")
+        if store.zone is None and "%" in store.time_format and "%z" not in store.time_format:
+            reason = f"stores.{name}.time_format: times in this format have no offset, and the store has no zone"
+            yield Problem(context.place(*path, "time_format"), reason, "state the zone, such as zone: UTC, or add %z")
+    for (first, one), (second, other) in combinations(context.config.stores.items(), 2):
+        here, there = other.folder.resolve(), one.folder.resolve()
+        if here == there or here in there.parents or there in here.parents:
+            relation = "is also" if here == there else "overlaps with"
+            place = context.place("stores", second, "folder")
+            reason = f"stores.{second}.folder: {relation} the folder of the store {first}"
+            yield Problem(place, reason, "give each store its own")
+
+
+def _store_fields(context: Context, name: str, store: Store) -> Iterator[Problem]:
+    used: dict[str, str] = {}
+    for key, field in (("time", store.fields.time), ("customer", store.fields.customer), ("id", store.fields.id)):
+        if field is None:
+            continue
+        other = used.setdefault(field, key)
+        if other != key:
+            reason = f"stores.{name}.fields.{key}: {field!r} is the field of {other} too"
+            yield Problem(context.place("stores", name, "fields", key), reason, "name the field that holds it")
+    for key, expected in _HOLDING.items():
+        field = getattr(store.fields, key)
+        declared = store.types.get(field) if field is not None else None
+        if declared is not None and declared not in expected:
+            reason = f"stores.{name}.types: {field} holds the {key}, and cannot be {declared}"
+            hint = f"declare it as {expected[0]}, or leave it out"
+            yield Problem(context.place("stores", name, "types", field), reason, hint)
+
+
+def _steps(context: Context, price: MeterPrice, path: tuple[str, ...]) -> Iterator[Problem]:
+    if not isinstance(price.overage, tuple):
+        return
+    where = ".".join(path)
+    for index, step in enumerate(price.overage[:-1]):
+        if step.to is None:
+            reason = f"{where}: only the last step may have no `to`"
+            yield Problem(context.place(*path, index), reason, "say up to where this price holds")
+    if price.overage[-1].to is not None:
+        place = context.place(*path, len(price.overage) - 1)
+        yield Problem(place, f"{where}: beyond the last step there is no price", "leave `to` out of the last step")
+    for index, (before, after) in enumerate(pairwise(price.overage), start=1):
+        if before.to is not None and after.to is not None and after.to <= before.to:
+            place = context.place(*path, index, "to")
+            reason = f"{where}: the steps must ascend, and {after.to} does not lie above {before.to}"
+            yield Problem(place, reason, "order the steps by `to`")
+
+
+def _count(context: Context, name: str, view: View) -> Iterator[Problem]:
+    path = ("views", name)
+    if view.meter is not None and view.aggregation not in ("messages", "distinct", "sum"):
+        reason = f"views.{name}.count: {view.aggregation} cannot feed a meter: only counts and sums can be priced"
+        yield Problem(context.place(*path, "count"), reason, "count messages, distinct or sum, or remove the meter")
+    store = context.config.stores.get(view.store)
+    if store is None or view.field is None or view.aggregation == "distinct":
+        return
+    declared = store.types.get(view.field)
+    if declared is not None and declared not in _NUMERIC:
+        reason = f"views.{name}.count: {view.aggregation} needs numbers, and {view.field} is declared as {declared}"
+        hint = f"declare it as integer or decimal in stores.{view.store}.types, or count distinct"
+        yield Problem(context.place(*path, "count", view.aggregation), reason, hint)
+    if declared == "decimal" and isinstance(view.count, FieldCount) and view.count.sum and not view.count.scale:
+        reason = f"views.{name}.count: a sum of decimals needs a scale"
+        yield Problem(context.place(*path, "count"), reason, "say how many decimals values may have, such as scale: 2")
+
+
+def _monitor(context: Context, name: str, monitor: Monitor) -> Iterator[Problem]:
+    for threshold_name, threshold in monitor.thresholds.items():
+        path = ("monitors", name, "thresholds", threshold_name, "max")
+        if threshold.max.value <= 0:
+            hint = "to be told of the first message write max: 0.5" if threshold.max.value == 0 else None
+            yield Problem(context.place(*path), f"{'.'.join(path)}: must be greater than 0", hint)
+        elif threshold.max.percent:
+            yield from _percent(context, monitor, path)
+    for route_name, route in monitor.notify.items():
+        yield from _route(context, monitor, route, ("monitors", name, "notify", route_name))
+
+
+def _percent(context: Context, monitor: Monitor, path: tuple[str, ...]) -> Iterator[Problem]:
+    """A percentage needs a quantity that it is a percentage of, for every customer that is watched."""
+    where = ".".join(path)
+    place = context.place(*path)
+    view = context.config.views.get(monitor.view)
+    if monitor.per == "total":
+        reason = f"{where}: a percentage is of a customer's included quantity, and the total has none"
+        yield Problem(place, reason, "write a number")
+    elif view is not None and view.meter is None:
+        reason = f"{where}: a percentage needs a meter, and the view {monitor.view} has none"
+        yield Problem(place, reason, "add meter: to the view, or write a number")
+    elif view is not None and view.meter is not None and context.roster is not None:
+        if context.roster.open:
+            reason = f"{where}: a percentage needs customers with tiers, and there is no customers section"
+            yield Problem(place, reason, "add customers: {file: customers.csv}, or write a number")
+        elif len(context.config.tiers) == len(context.known("tiers")):
+            yield from _unpriced(context, view, context.roster, path)
+
+
+def _unpriced(context: Context, view: View, roster: Roster, path: tuple[str, ...]) -> Iterator[Problem]:
+    without = [customer for customer in roster.selected(view) if not _prices(context, customer, view.meter)]
+    if without:
+        reason = f"{'.'.join(path)}: {_people(without)} no tier that prices {view.meter}"
+        hint = f"give them a tier with prices: {{{view.meter}: ...}}, or let the view select tiers that have it"
+        yield Problem(context.place(*path), reason, hint)
+
+
+def _prices(context: Context, customer: RosterCustomer, meter: str | None) -> bool:
+    tier = context.config.tiers.get(customer.tier or "")
+    return tier is not None and meter in tier.prices
+
+
+def _people(customers: Sequence[RosterCustomer]) -> str:
+    """`2 customers (a, b) have`, at most a few of them named."""
+    shown = ", ".join(repr(customer.id) for customer in customers[:_SHOWN])
+    more = f" and {len(customers) - _SHOWN:,} more" if len(customers) > _SHOWN else ""
+    return f"the customer {shown} has" if len(customers) == 1 else f"{len(customers):,} customers ({shown}{more}) have"
+
+
+def _route(context: Context, monitor: Monitor, route: Route, path: tuple[str, ...]) -> Iterator[Problem]:
+    where = ".".join(path)
+    if monitor.per == "total" and "customer" in route.to:
+        reason = f"{where}.to: the total belongs to no customer"
+        yield Problem(context.place(*path, "to"), reason, "name recipients, or watch per: customer")
+    if route.days is not None:
+        last = max(last for _, last in route.days.ranges)
+        longest = _LONGEST[monitor.window]
+        if last > longest:
+            reason = f"{where}.days: a {monitor.window} has no day {last}"
+            yield Problem(context.place(*path, "days"), reason, f"days count from 1 to {longest} at most")
+
+
+def _export(context: Context, name: str, export: Export) -> Iterator[Problem]:
+    views = {view: context.config.views[view] for view in export.views if view in context.config.views}
+    yield from _settle(context, name, export, views)
+    if len(views) < len(export.views):
+        return  # said already
+    yield from _meters(context, name, export, views)
+    if context.roster is not None:
+        yield from _coverage(context, name, export, views, context.roster)
+
+
+def _settle(context: Context, name: str, export: Export, views: dict[str, View]) -> Iterator[Problem]:
+    for view in views.values():
+        store = context.config.stores.get(view.store)
+        if store is not None and "settle" in export.model_fields_set and export.settle < store.lateness:
+            lateness = _length(store.lateness)
+            reason = f"exports.{name}.settle: is shorter than the lateness of the store {view.store}, {lateness}"
+            hint = f"write settle: {lateness} or more, or leave it out"
+            yield Problem(context.place("exports", name, "settle"), reason, hint)
+            return
+
+
+def _length(length: timedelta) -> str:
+    seconds = int(length.total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds % size == 0 and seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def _meters(context: Context, name: str, export: Export, views: dict[str, View]) -> Iterator[Problem]:
+    where, place = f"exports.{name}.views", context.place("exports", name, "views")
+    meters = {view.meter for view in views.values()}
+    if len(meters) > 1:
+        listed = ", ".join(f"{view_name} has {view.meter or 'none'}" for view_name, view in views.items())
+        reason = f"{where}: a file states one meter, and these views have several: {listed}"
+        yield Problem(place, reason, "make one export per meter")
+    elif export.layout == "charges" and meters == {None}:
+        reason = f"{where}: the layout charges needs views with a meter"
+        yield Problem(place, reason, "add meter: to the views, or use layout: statistics")
+
+
+def _coverage(context: Context, name: str, export: Export, views: dict[str, View], roster: Roster) -> Iterator[Problem]:
+    """Each customer is in exactly one of the views."""
+    where, place = f"exports.{name}.views", context.place("exports", name, "views")
+    if roster.open:
+        yield from _open_coverage(context, name, export, views)
+        return
+    chosen: dict[str, str] = {}
+    for view_name, at in context.each(export.views, "exports", name, "views"):
+        selected = roster.selected(views[view_name])
+        both = [customer for customer in selected if chosen.setdefault(customer.id, view_name) != view_name]
+        if both:
+            other = chosen[both[0].id]
+            reason = f"{where}: {view_name} and {other} both select customers; {_people(both)} two views"
+            yield Problem(at, reason, "let each customer be selected by one view, by tier or by list")
+    left_out = [customer for customer in roster.customers.values() if customer.id not in chosen]
+    if left_out:
+        hint = "add a view that selects them: the file must have everybody"
+        yield Problem(place, f"{where}: {_people(left_out)} no view", hint)
+    meter = next(iter(views.values())).meter
+    unpriced = [customer for customer in roster.customers.values() if not _prices(context, customer, meter)]
+    sound = len(context.config.tiers) == len(context.known("tiers"))
+    if export.layout == "charges" and meter is not None and unpriced and sound:
+        place = context.place("exports", name, "layout")
+        reason = f"exports.{name}.layout: {_people(unpriced)} no tier that prices {meter}"
+        yield Problem(place, reason, f"give them a tier with prices: {{{meter}: ...}}, or use layout: statistics")
+
+
+def _open_coverage(context: Context, name: str, export: Export, views: dict[str, View]) -> Iterator[Problem]:
+    where, place = f"exports.{name}", context.place("exports", name, "views")
+    if export.layout == "charges":
+        reason = f"{where}.layout: charges need customers with tiers, and there is no customers section"
+        yield Problem(context.place("exports", name, "layout"), reason, "add customers: {file: customers.csv}")
+    if len(views) > 1:
+        reason = f"{where}.views: without a customers section views cannot be told apart by customer"
+        yield Problem(place, reason, "name one view")
+    elif any(view.customers is not None for view in views.values()):
+        reason = f"{where}.views: the view selects some customers only, and the file must have everybody"
+        yield Problem(place, reason, "name a view without customers:")
