@@ -1,0 +1,1 @@
+"""What must survive: periods, records, tables, migrations, the outbox, the audit."""
