@@ -1,0 +1,1 @@
+"""Log stores, counting, readings, integrity figures, ingest."""

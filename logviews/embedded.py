@@ -1,0 +1,146 @@
+"""The embedded log store: immutable Parquet parts in a folder, registered in the ledger, queried with DuckDB."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from config import models
+from config.filters import fields as fields_of
+from ledger import parts
+from ledger.database import Database
+from ledger.parts import Part, Role
+from ledger.records import Freshness, Tally
+from logviews import checks, engine, kinds
+from logviews.columns import ensure_columns
+from logviews.scan import Scan, parquet
+from logviews.store import CountQuery, StoreUnavailable
+from logviews.times import from_milliseconds, milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """An embedded store that can be asked."""
+
+    name: str
+    store: models.EmbeddedStore
+    fields: tuple[str, ...]  # those that the configuration's views use, see `logviews.fields.used_fields`
+    database: Database
+
+    def count(self, query: CountQuery) -> Iterator[Tally]:
+        """The tallies that answer the query: one scan of the parts that overlap its edges, in order of nothing.
+
+        Raises:
+            StoreUnavailable: when a field cannot be counted exactly, a part is missing, or DuckDB fails.
+        """
+        try:
+            with engine.connection() as connection:
+                scan = self._scan(connection, query, "messages")
+                yield from scan.tallies() if scan else ()
+        except duckdb.Error as error:
+            raise engine.unavailable(self.name, error) from error
+
+    def duplicates(self, query: CountQuery) -> int:
+        """How many messages that the query's filter matches were refused because their id was there before."""
+        try:
+            with engine.connection() as connection:
+                scan = self._scan(connection, query, "duplicates")
+                return scan.number() if scan else 0
+        except duckdb.Error as error:
+            raise engine.unavailable(self.name, error) from error
+
+    def freshness(self, at: datetime) -> Freshness:
+        """The newest message before `at`, the newest ingest, and whether that is older than `stale_after`."""
+        with self.database.connect() as reading:
+            known = parts.of_store(reading, self.name)
+            ingested = parts.newest_ingest(reading, self.name)
+        before = [part for part in known if part.min_time < at]
+        newest = max((part.max_time for part in before if part.max_time < at), default=None)
+        straddling = [part for part in before if part.max_time >= at]
+        if straddling:
+            with engine.connection() as connection:
+                files = parquet([self._path(part) for part in straddling])
+                # a straddling part has its oldest message before `at`
+                latest = from_milliseconds(
+                    engine.number(
+                        connection,
+                        f"SELECT epoch_ms(max(time)) FROM {files} WHERE epoch_ms(time) < $at",
+                        {"at": milliseconds(at)},
+                    )
+                )
+            newest = max((moment for moment in (newest, latest) if moment), default=None)
+        limit = self.store.stale_after
+        return Freshness(newest, ingested, limit is not None and (newest is None or at - newest > limit))
+
+    def _path(self, part: Part) -> Path:
+        path = self.store.folder / part.path
+        if not path.is_file():
+            raise StoreUnavailable(
+                f"store {self.name}: the part {path} is missing; restore it from a backup, because its messages count"
+            )
+        return path
+
+    def _scan(self, connection: DuckDBPyConnection, query: CountQuery, role: Role) -> Scan | None:
+        with self.database.connect() as reading:
+            known = parts.of_store(reading, self.name, role)
+        first, last = query.edges[0], query.edges[-1]
+        relevant = [part for part in known if part.min_time < last and part.max_time >= first]
+        needed = tuple(dict.fromkeys([*fields_of(query.where), *([query.field] if query.field else [])]))
+        if not relevant and role == "duplicates":
+            return None
+        found = self._kinds(connection, relevant, needed)
+        if role == "messages":
+            self._check(connection, query, known, relevant, found)
+        if not relevant:
+            return None
+        paths = [self._columns(connection, part, needed) for part in relevant]
+        return Scan(connection, self.store.types, query, paths, found)
+
+    def _columns(self, connection: DuckDBPyConnection, part: Part, needed: Sequence[str]) -> Path:
+        """The file that has the part's time, customer, id and the needed columns: itself, or one derived from it."""
+        path = self._path(part)
+        if set(needed) <= set(part.fields):
+            return path
+        wanted = tuple(sorted({*self.fields, *needed}))
+        token = hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:16]
+        target = self.store.folder / "columns" / f"{path.stem}-{token}.parquet"
+        return ensure_columns(connection, path, target, wanted)
+
+    def _kinds(self, connection: DuckDBPyConnection, of: Sequence[Part], fields: Sequence[str]) -> dict[str, int]:
+        """Field -> kind bits over these parts; found out once for each part and field, and then kept in the ledger."""
+        with self.database.connect() as reading:
+            known = parts.kinds(reading, [part.id for part in of], fields)
+        bits = dict.fromkeys(fields, 0)
+        for part in of:
+            have = known.get(part.id, {})
+            if missing := [field for field in fields if field not in have]:
+                path = self._columns(connection, part, fields)
+                have = have | kinds.of_columns(connection, parquet([path]), missing)
+                with self.database.begin() as writing:
+                    parts.put_kinds(writing, part.id, have)
+            for field in fields:
+                bits[field] |= have[field]
+        return bits
+
+    def _check(
+        self,
+        connection: DuckDBPyConnection,
+        query: CountQuery,
+        known: Sequence[Part],
+        relevant: Sequence[Part],
+        found: dict[str, int],
+    ) -> None:
+        """Refuses what would be a count of 0 for a reason that is not the messages'."""
+        own = {self.store.fields.time, self.store.fields.customer, self.store.fields.id, *self.store.types}
+        absent = [field for field, bits in found.items() if not bits and field not in own]
+        if absent and known:
+            elsewhere = [part for part in known if part not in relevant]
+            ever = self._kinds(connection, elsewhere, absent)
+            checks.refuse_never_seen(query.view, self.name, [field for field in absent if not ever[field]])
+        checks.refuse_uncountable(query, self.store.types, found)

@@ -1,0 +1,66 @@
+"""What every log store can do, and the question it is asked: the seam between counting and where logs live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from config.errors import TallywatchError
+from config.filters import Filter
+from config.models import Aggregation
+from ledger.records import Freshness, Tally
+
+
+class StoreUnavailable(TallywatchError):  # noqa: N818 (the state that verdicts are then in)
+    """The log store cannot answer exactly: nothing may be judged, mailed or closed on what it holds now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A raw customer value whose messages in `[start, end)` belong to `subject`."""
+
+    value: str
+    subject: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CountQuery:
+    """What to count of which messages.
+
+    `edges` are two or more ascending instants; each adjacent pair is one half-open bucket. Without `members` the answer
+    is one tally per raw customer value (and one for the unattributed rest) and bucket that has messages. With `members`
+    it is one tally per member subject over exactly its members' spans, which is how `distinct` stays exact when a
+    customer has several values; `edges` then bounds the whole scan, and tallies start at its first edge.
+    """
+
+    view: str
+    where: Filter
+    aggregation: Aggregation
+    field: str | None
+    scale: int
+    edges: tuple[datetime, ...]
+    members: Sequence[Member] | None = None
+
+
+class LogStore(Protocol):
+    """A place where logs live."""
+
+    def count(self, query: CountQuery) -> Iterator[Tally]:
+        """The tallies that answer the query, exactly.
+
+        Raises:
+            StoreUnavailable: when the store cannot answer exactly, with the reason.
+        """
+        ...
+
+    def duplicates(self, query: CountQuery) -> int:
+        """How many messages matching the query's filter between its first and last edge were refused as duplicates."""
+        ...
+
+    def freshness(self, at: datetime) -> Freshness:
+        """How recent the store's messages before `at` are."""
+        ...
