@@ -1,0 +1,1 @@
+"""Judging readings, deciding whom to tell, and the evaluation that joins them."""
