@@ -1,0 +1,1 @@
+"""From a decided notice to a message that has left: rendering, channels, delivery."""
