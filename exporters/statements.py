@@ -1,0 +1,280 @@
+"""Statements: what each customer used in one billing month, counted in full from the logs, and priced.
+
+A statement is first a draft, which depends on the logs and on the configuration; sealed, it depends on nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+from config.errors import TallywatchError
+from config.models import Config
+from config.roster import Roster, RosterCustomer, byte_order
+from exporters import pricing
+from exporters.layouts import layout_named
+from ledger.definitions import Definition, define
+from ledger.periods import day_start, period_of_month
+from ledger.quantities import decimal_text
+from ledger.records import Period
+from ledger.statements import Approval, Line, Stated, Statement, StatementKey
+from logviews.readings import Integrity, ViewCount, count_view
+from logviews.store import LogStore
+
+_NAMED = 10  # customers that a sentence names before it counts the rest
+
+
+class StatementError(TallywatchError):
+    """The lines of a statement do not fit its roster; nothing may be closed on them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A statement before it is sealed. `concerns` are sentences that a person has to read before it may be."""
+
+    key: StatementKey
+    layout: str
+    currency: str
+    exponent: int
+    event_cutoff: datetime
+    ingest_cutoff: datetime
+    definitions: tuple[Definition, ...]
+    integrity: tuple[Integrity, ...]
+    lines: tuple[Line, ...]
+    concerns: tuple[str, ...]
+
+    def statement(self, closed_at: datetime, approved: Approval) -> Statement:
+        """The head of the statement that this draft becomes."""
+        return Statement(
+            key=self.key,
+            layout=self.layout,
+            currency=self.currency,
+            exponent=self.exponent,
+            closed_at=closed_at,
+            approved=approved,
+            event_cutoff=self.event_cutoff,
+            ingest_cutoff=self.ingest_cutoff,
+            definitions={item.label: item.hash for item in self.definitions},
+            integrity={item.view: figures(item) for item in self.integrity},
+        )
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """The statements that a configuration asks for, as of `at`. `until` cuts the counts of a provisional draft.
+
+    A view is counted once per month and billing day, however many exports state it, so that they state the same.
+    """
+
+    config: Config
+    roster: Roster
+    store_named: Callable[[str], LogStore]
+    at: datetime
+    until: datetime | None = None
+
+    def keys(self, month: str, exports: Iterable[str]) -> tuple[StatementKey, ...]:
+        """The statements of a month, one per export and billing day of a customer whose contract overlaps it."""
+        if self.roster.open:
+            return tuple(StatementKey(name, month, 1) for name in exports)
+        return tuple(
+            StatementKey(name, month, day)
+            for name in exports
+            for day in sorted({customer.billing_day for customer in self._under_contract(name, month)})
+        )
+
+    def event_cutoff(self, key: StatementKey) -> datetime:
+        """The end of the statement's last period."""
+        return max(period.end for period in self._periods(key))
+
+    def start(self, key: StatementKey) -> datetime:
+        """The start of the statement's first period."""
+        return min(period.start for period in self._periods(key))
+
+    def closable_from(self, key: StatementKey) -> datetime:
+        """The instant from which a statement can be closed: `settle` after its last period, and never before the
+        stores' lateness is over."""
+        export = self.config.exports[key.export]
+        lateness = (self.config.stores[self.config.views[view].store].lateness for view in export.views)
+        return self.event_cutoff(key) + max(export.settle, *lateness, timedelta(0))
+
+    def draft(self, key: StatementKey) -> Draft:
+        """Counts and prices a statement. Costs one full count per view and billing day.
+
+        Raises:
+            StoreUnavailable: when a log store cannot answer exactly.
+            StatementError: when a customer would be missing, or stand there twice.
+        """
+        export, settings = self.config.exports[key.export], self.config.settings
+        ingested = self._ingest_cutoff(export.views)  # before counting: everything up to it is in the count
+        exponent = pricing.exponent(settings.currency)
+        priced = layout_named(export.layout).priced
+        counts = {name: self._count(name, key) for name in export.views}
+        lines = [line for name in export.views for line in self._lines(key, name, counts[name], exponent, priced)]
+        lines.sort(key=lambda line: byte_order(line.customer))
+        self._check_complete(key, lines)
+        tiers = sorted({line.tier for line in lines if line.tier in self.config.tiers})
+        return Draft(
+            key=key,
+            layout=export.layout,
+            currency=settings.currency,
+            exponent=exponent,
+            event_cutoff=self.event_cutoff(key),
+            ingest_cutoff=ingested,
+            definitions=(
+                *(define("view", name, self.config.views[name]) for name in export.views),
+                *(define("tier", name, self.config.tiers[name]) for name in tiers),
+                self._roster_definition,
+            ),
+            integrity=tuple(count.integrity for count in counts.values()),
+            lines=tuple(lines),
+            concerns=tuple(self._concerns(key)),
+        )
+
+    def _lines(self, key: StatementKey, name: str, count: ViewCount, exponent: int, priced: bool) -> Iterator[Line]:
+        view = self.config.views[name]
+        for id_, reading in count.readings.items():
+            customer = self.roster.find(id_)
+            if customer is None:
+                raise StatementError(f"the count of {name} has a customer {id_!r} that is not on the roster")
+            if customer.billing_day != key.billing_day:
+                continue
+            quantity = pricing.stated(reading.quantity, view.aggregation)
+            period, tier, meter = reading.period, customer.tier, view.meter
+            if priced and tier is not None and meter is not None:
+                price = self.config.tiers[tier].prices[meter]
+                charge = pricing.charge(quantity, price, exponent)
+                yield Line(id_, name, tier, meter, period, quantity, price.included, charge.overage, charge.amount)
+            else:
+                yield Line(id_, name, tier, meter, period, quantity)
+
+    def _check_complete(self, key: StatementKey, lines: Sequence[Line]) -> None:
+        """A customer twice or none would be a wrong invoice, whatever the reason."""
+        stated = [line.customer for line in lines]
+        twice = [id_ for id_, following in pairwise(stated) if id_ == following]
+        if twice:
+            raise StatementError(f"{key}: several views count {_named(twice)}; let each view select other customers")
+        if not self.roster.open:
+            expected = {c.id for c in self._under_contract(key.export, key.month) if c.billing_day == key.billing_day}
+            wrong = sorted(expected.symmetric_difference(stated), key=byte_order)
+            if wrong:
+                raise StatementError(f"{key}: the count and the roster do not agree about {_named(wrong)}")
+
+    def _count(self, name: str, key: StatementKey) -> ViewCount:
+        cached = self._counts.get((name, key.month, key.billing_day))
+        if cached is not None:
+            return cached
+        view, zone = self.config.views[name], self.config.settings.zone
+
+        def period_of(customer: RosterCustomer) -> Period:
+            return period_of_month(key.month, customer.zone, key.billing_day)
+
+        store = self.store_named(view.store)
+        count = count_view(store, name, view, self.roster, period_of, self.until, default_zone=zone)
+        self._counts[name, key.month, key.billing_day] = count
+        return count
+
+    @cached_property
+    def _counts(self) -> dict[tuple[str, str, int], ViewCount]:
+        return {}
+
+    def _concerns(self, key: StatementKey) -> Iterator[str]:
+        """A store that fell silent before the period's end may lack messages that were sent."""
+        end = self.event_cutoff(key)
+        if self.until is not None and self.until < end:
+            return
+        for name in self._stores(self.config.exports[key.export].views):
+            freshness = self.store_named(name).freshness(end)
+            if freshness.stale:
+                newest = "never" if freshness.newest is None else freshness.newest.isoformat(timespec="seconds")
+                yield (
+                    f"the store {name} was silent at the period's end for longer than its stale_after (newest message "
+                    f"before it: {newest}), so make sure that nothing is missing"
+                )
+
+    def _ingest_cutoff(self, views: Iterable[str]) -> datetime:
+        known = [self.store_named(name).freshness(self.at).ingested for name in self._stores(views)]
+        return max((instant for instant in known if instant is not None), default=self.at)
+
+    def _stores(self, views: Iterable[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.config.views[view].store for view in views))
+
+    def _under_contract(self, export: str, month: str) -> tuple[RosterCustomer, ...]:
+        if (export, month) not in self._contracts:
+            self._contracts[export, month] = tuple(
+                customer
+                for view in self.config.exports[export].views
+                for customer in self.roster.selected(self.config.views[view])
+                if overlaps(customer, period_of_month(month, customer.zone, customer.billing_day))
+            )
+        return self._contracts[export, month]
+
+    @cached_property
+    def _contracts(self) -> dict[tuple[str, str], tuple[RosterCustomer, ...]]:
+        return {}
+
+    def _periods(self, key: StatementKey) -> frozenset[Period]:
+        zones = {c.zone for c in self._under_contract(key.export, key.month) if c.billing_day == key.billing_day}
+        return frozenset(
+            period_of_month(key.month, zone, key.billing_day) for zone in zones or {self.config.settings.zone}
+        )
+
+    @cached_property
+    def _roster_definition(self) -> Definition:
+        """Whatever of the roster decides about numbers; names, addresses and languages do not."""
+        if self.roster.open:
+            return define("roster", "open", {"zone": self.roster.zone})
+        fields = ("id", "aliases", "tier", "zone", "billing_day", "valid_from", "valid_until")
+        customers = [{name: getattr(one, name) for name in fields} for one in self.roster.customers.values()]
+        return define("roster", "customers", customers)
+
+
+def overlaps(customer: RosterCustomer, period: Period) -> bool:
+    """Whether a customer's contract and a period have an instant in common."""
+    begins, ends = period.start, period.end
+    if customer.valid_from is not None:
+        begins = max(begins, day_start(customer.valid_from, customer.zone))
+    if customer.valid_until is not None:
+        ends = min(ends, day_start(customer.valid_until, customer.zone))
+    return begins < ends
+
+
+def held(draft: Draft, stated: Iterable[Stated], tolerance: int) -> str | None:
+    """Why a draft must not be sealed: customers were told of more than it counts, by more than `tolerance`.
+
+    None when nobody was. Only notices about the very same view and period are compared.
+    """
+    lines = {(line.customer, line.view, line.period.start, line.period.end): line for line in draft.lines}
+    told: dict[str, Stated] = {}
+    for item in stated:
+        line = lines.get((item.customer, item.view, item.period_start, item.period_end))
+        if line is not None and item.quantity > (line.quantity or 0) + tolerance:
+            worst = told.get(item.customer)
+            told[item.customer] = item if worst is None or item.quantity > worst.quantity else worst
+    if not told:
+        return None
+    counted = {line.customer: decimal_text(line.quantity or 0) for line in draft.lines if line.customer in told}
+    ids = sorted(told, key=byte_order)
+    people = _named([f"{id_} (told {decimal_text(told[id_].quantity)}, counted {counted[id_]})" for id_ in ids])
+    return (
+        f"{draft.key} is held: notices stated more than is counted now, beyond the tolerance of {tolerance}: {people}; "
+        f"find out which messages are missing, or raise exports.{draft.key.export}.tolerance"
+    )
+
+
+def figures(integrity: Integrity) -> dict[str, Any]:
+    """An integrity line as plain JSON."""
+    return {
+        name: value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
+        for name, value in asdict(integrity).items()
+    }
+
+
+def _named(customers: Sequence[str]) -> str:
+    more = f" and {len(customers) - _NAMED} more" if len(customers) > _NAMED else ""
+    named = ", ".join(customers[:_NAMED]) + more
+    # control characters of a hostile id must not reach the terminal
+    return "".join(character if character.isprintable() else "\ufffd" for character in named)
