@@ -1,0 +1,95 @@
+"""Commands about the configuration itself: check, schema, init."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from config.load import Loaded
+    from tallywatch.cli.common import Context
+
+CONFIGURATION = "tallywatch.yaml"
+SCHEMA = "tallywatch.schema.json"
+
+
+@click.command()
+@click.pass_obj
+def check(context: Context) -> None:
+    """Check the configuration, its includes and the roster, without touching anything else.
+
+    Exits 0 when all is well, and 2 with every problem, each with its file, line and column.
+    """
+    loaded = context.load()
+    click.echo(_summary(loaded))
+    for note in _notes(loaded):
+        click.echo(f"note: {note}")
+
+
+def _summary(loaded: Loaded) -> str:
+    config = loaded.config
+    counts = (
+        ("store", len(config.stores)),
+        ("view", len(config.views)),
+        ("monitor", len(config.monitors)),
+        ("export", len(config.exports)),
+        ("tier", len(config.tiers)),
+    )
+    parts = [f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts]
+    customers = len(loaded.roster.customers)
+    parts.append(
+        "every customer value found is a customer"
+        if loaded.roster.open
+        else f"{customers:,} customer{'' if customers == 1 else 's'}"
+    )
+    return f"{_files(loaded)}: {', '.join(parts)}"
+
+
+def _files(loaded: Loaded) -> str:
+    first, *rest = loaded.files
+    more = f" and {len(rest)} more file{'' if len(rest) == 1 else 's'}" if rest else ""
+    return f"{first}{more}"
+
+
+def _notes(loaded: Loaded) -> list[str]:
+    """What is allowed and may still surprise."""
+    notes = []
+    for name, monitor in loaded.config.monitors.items():
+        if not any("customer" in route.to for route in monitor.notify.values()):
+            continue
+        selected = loaded.roster.selected(loaded.config.views[monitor.view])
+        mute = sum(not customer.emails for customer in selected)
+        if mute:
+            notes.append(f"monitor {name} tells customers, and {mute:,} of {len(selected):,} have no email address")
+    return notes
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration."""
+    click.echo(_schema_text(), nl=False)
+
+
+def _schema_text() -> str:
+    from config.schema import schema as json_schema
+
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
+@click.command()
+@click.argument("directory", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
+def init(directory: Path) -> None:
+    """Write a commented starting configuration into DIR (default: here), with its JSON Schema for your editor.
+
+    Nothing is overwritten.
+    """
+    from config.starting import starting_text, write
+
+    written = write(directory, {CONFIGURATION: starting_text(), SCHEMA: _schema_text()})
+    for path in written:
+        click.echo(f"wrote {path}")
+    option = "" if written[0] == Path(CONFIGURATION) else f" --config {written[0]}"
+    click.echo(f"next: edit {written[0]}, then run: tallywatch{option} check")

@@ -1,0 +1,95 @@
+"""`tallywatch ingest`: log files into an embedded store."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tallywatch.cli.common import Context, chosen, format_option, output
+
+if TYPE_CHECKING:
+    from logviews.ingest import IngestReport
+
+COLUMNS = ("file", "new", "duplicates", "conflicts", "skipped", "resumed")
+
+
+@click.command()
+@click.argument("store")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...|-")
+@click.option(
+    "--skip-bad",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write bad lines there, instead of refusing the file.",
+)
+@format_option
+@click.pass_obj
+def ingest(context: Context, store: str, files: tuple[str, ...], skip_bad: Path | None, format_: str) -> None:
+    """Take log files into an embedded STORE: JSON lines, CSV or Parquet, plain, gzip or zstd; - reads standard input.
+
+    All of a file or nothing; each message once. A bad line refuses its file, with its line and column.
+    """
+    from config.errors import UsageError
+    from logviews.fields import used_fields
+    from logviews.ingest import Ingest
+
+    loaded = context.load()
+    settings = chosen("store", store, loaded.config.stores)
+    if skip_bad is not None and len(files) > 1:
+        raise UsageError("--skip-bad goes with one file at a time, so that the refused lines are that file's")
+    taking = Ingest(store, settings, used_fields(loaded.config, store), context.database(loaded))
+    reports: list[IngestReport] = []
+    try:
+        for number, name in enumerate(files, 1):
+            with _given(name, settings.folder) as path, _progress(f"{name} ({number} of {len(files)})"):
+                reports.append(taking.take(path, context.now(), skip_bad, "-" if name == "-" else None))
+    finally:
+        if reports:
+            output(({column: getattr(report, column) for column in COLUMNS} for report in reports), format_, COLUMNS)
+        for report in reports:
+            _tell(report, skip_bad)
+
+
+@contextmanager
+def _given(name: str, folder: Path) -> Iterator[Path]:
+    """The file of that name; standard input as a file of its own, because it is read more than once."""
+    if name != "-":
+        yield Path(name)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix="stdin-") as spool:
+        shutil.copyfileobj(sys.stdin.buffer, spool)
+        spool.flush()
+        yield Path(spool.name)
+
+
+@contextmanager
+def _progress(text: str) -> Iterator[None]:
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"Taking in {text} …"):
+        yield
+
+
+def _tell(report: IngestReport, skip_bad: Path | None) -> None:
+    if report.conflicts:
+        click.echo(
+            f"{report.file}: {report.conflicts} messages have the id of an earlier message but other content; the "
+            f"first one counts: {', '.join(report.conflicting_ids)}",
+            err=True,
+        )
+    if report.skipped:
+        click.echo(f"{report.file}: {report.skipped} bad lines were written to {skip_bad}", err=True)
+    if not report.new and not report.duplicates and not report.skipped:
+        reason = "nothing new since it was last read" if report.resumed else "the file is empty"
+        click.echo(f"{report.file}: no messages: {reason}", err=True)
