@@ -1,6 +1,6 @@
 """A filtered count per customer against hand-written SQL over typed Parquet of the same messages. Wanted: at most 1.5x.
 
-    python benchmarks/count.py [MESSAGES]      (10,000,000 by default; 6 GB of disk)
+python benchmarks/count.py [MESSAGES]      (10,000,000 by default; 6 GB of disk)
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def by_hand(parquet: Path, what: str) -> dict[str, int]:
         connection.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
         rows = connection.execute(
             f"""SELECT customer.id, {what} FROM read_parquet('{parquet}/*.parquet')
-            WHERE "@timestamp" >= TIMESTAMPTZ '2026-10-01 00:00:00Z' AND "@timestamp" < TIMESTAMPTZ '2026-11-01 00:00:00Z'
+            WHERE "@timestamp" >= TIMESTAMPTZ '2026-10-01 00:00:00Z'
+            AND "@timestamp" < TIMESTAMPTZ '2026-11-01 00:00:00Z'
             AND {messages.WHERE_SQL} GROUP BY customer.id"""
         ).fetchall()
     return {str(id_): int(quantity) for id_, quantity in rows}

@@ -1,6 +1,6 @@
-"""Ingest against DuckDB's typed `read_json` -> Parquet of the same lines. Wanted: at least 0.35x its speed, under 600 MB.
+"""Ingest against DuckDB's typed `read_json` -> Parquet of the same lines. Wanted: 0.35x its speed, under 600 MB.
 
-    python benchmarks/ingest.py [MESSAGES]      (3,000,000 by default; 1.5 GB of disk)
+python benchmarks/ingest.py [MESSAGES]      (3,000,000 by default; 1.5 GB of disk)
 """
 
 from __future__ import annotations
@@ -60,7 +60,13 @@ def main() -> None:
             f"Ingest of {number:,} JSON lines ({lines.stat().st_size / 1e6:,.0f} MB), medians of 3",
             ("", "seconds", "messages/s", "speed", "peak MB"),
             [
-                (name, f"{one.median:.2f}", f"{number / one.median:,.0f}", f"{base.median / one.median:.2f}x", one.peak_mb)
+                (
+                    name,
+                    f"{one.median:.2f}",
+                    f"{number / one.median:,.0f}",
+                    f"{base.median / one.median:.2f}x",
+                    one.peak_mb,
+                )
                 for name, one in found.items()
             ],
         )

@@ -30,6 +30,7 @@ class Part:
     ingested_at: datetime
     source: str
     fields: tuple[str, ...]
+    read_as: str  # by which fields and rules time, customer and id were taken
     id: int = 0
 
 

@@ -93,6 +93,7 @@ part: Final = Table(  # A: one immutable Parquet file of messages
     Column("ingested_at", Instant, nullable=False),
     Column("source", Text, nullable=False),  # the file that the messages came from
     Column("fields", JSON, nullable=False),  # the fields that have a column of their own in the file
+    Column("read_as", Text, nullable=False),  # by which fields and rules time, customer and id were taken
     UniqueConstraint("store", "path"),
     Index("ix_part_store_time", "store", "min_time", "max_time"),
 )

@@ -19,6 +19,7 @@ from ledger.parts import Part, Role
 from ledger.records import Freshness, Tally
 from logviews import checks, engine, kinds
 from logviews.columns import ensure_columns
+from logviews.fields import fixed_reading, read_as
 from logviews.scan import Scan, parquet
 from logviews.store import CountQuery, StoreUnavailable
 from logviews.times import from_milliseconds, milliseconds
@@ -91,6 +92,9 @@ class Embedded:
             known = parts.of_store(reading, self.name, role)
         first, last = query.edges[0], query.edges[-1]
         relevant = [part for part in known if part.min_time < last and part.max_time >= first]
+        for part in relevant:
+            if part.read_as != read_as(self.store):
+                raise StoreUnavailable(fixed_reading(self.name, part.read_as, read_as(self.store)))
         needed = tuple(dict.fromkeys([*fields_of(query.where), *([query.field] if query.field else [])]))
         if not relevant and role == "duplicates":
             return None

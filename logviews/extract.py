@@ -28,11 +28,14 @@ _PLAIN_SEGMENT: Final = re.compile(r"[A-Za-z0-9_@ :$-]+")
 _LONG_FRACTIONS: Final = [rf"[0-9]{{{whole}}}\.[0-9]{{{16 - whole}}}" for whole in range(1, 16)]
 _LONG: Final = "|".join(["[0-9]{18}", *_LONG_FRACTIONS, r"[0-9]{16,17}\."])
 _VALUE: Final = rf"\s*-?(?:(?i:nan|inf(?:inity)?)\s*[,}}\]]|{_LONG})"
+# so many opening brackets that the line may be nested too deeply for Python
+_DEEP: Final = rf"^[^\[{{]*(?:[\[{{][^\[{{]*){{{messages.MAX_DEPTH + 1}}}"
 _LAX: Final = (
     r":" + _VALUE,
     r"\[" + _VALUE,
     r",\s*[}\]]",
     r"," + _VALUE,
+    r"-0\s*[,}\]]",  # which DuckDB reads as 0
     r"\\u00(?:[456][0-9a-fA-F]|[37][0-9aA]|2[dDeE])",
 )
 
@@ -77,17 +80,23 @@ def _guarded(fields: tuple[str, ...]) -> Callable[[str], list[str | None] | None
     return read
 
 
-def values_sql(line: str, source: str, fields: Sequence[str], exact: str = "exact_values") -> str:
+def values_sql(
+    line: str, source: str, fields: Sequence[str], exact: str = "exact_values", verbatim: Sequence[str] = ()
+) -> str:
     """SELECT of everything in `source` plus `v`: the list of the fields' column texts, NULL for a bad line.
 
     `line` is the name of the VARCHAR column with the raw line. One pass over the line for all fields, a few regular
-    expressions, and Python only for the few lines that need it.
+    expressions, and Python only for the few lines that need it. Numbers in `verbatim` fields keep their spelling, which
+    DuckDB would change (1.50 to 1.5); that is for numbers used as text, such as an id.
     """
     plain = [field for field in fields if is_plain(field)]
     if len(plain) < len(fields):  # an exotic field name: read every line exactly
         return f"SELECT *, {exact}({line}) AS v FROM ({source})"
     paths = ", ".join(text("$" + "".join(f'."{segment}"' for segment in field.split("."))) for field in fields)
     doubts = [f"regexp_matches({line}, {text(pattern)})" for pattern in (*_LAX, *_dotted_keys(fields))]
+    doubts.append(f"strlen({line}) > {2 * messages.MAX_DEPTH} AND regexp_matches({line}, {text(_DEEP)})")
+    used_as_text = [f"found[{fields.index(field) + 1}]" for field in verbatim]
+    doubts += [rf"coalesce(regexp_matches({value}, '^(?:\[|-?[0-9]+[.eE])'), false)" for value in used_as_text]
     # `found[i]` is NULL where the plain path leads nowhere: then the last key, if it stands in the line at all, may be
     # reached through an array of objects or a dotted key
     for index, field in enumerate(fields, 1):

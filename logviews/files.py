@@ -8,14 +8,16 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import io
 import json
+import os
 import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, cast
+from typing import Any, BinaryIO, Final, Literal, cast
 
 import zstandard
 from duckdb import DuckDBPyConnection
@@ -27,6 +29,7 @@ from logviews.messages import MAX_LINE_BYTES
 from logviews.sqltext import quote, text
 
 _CHUNK: Final = 4 * 1024 * 1024
+_COMPRESSED_CHUNK: Final = 16 * 1024  # small, because it can become ten thousand times as much
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _CSV_SUFFIXES: Final = (".csv", ".tsv")
 
@@ -39,6 +42,12 @@ class IngestError(TallywatchError):
     exit_status = 1
 
 
+class IngestPlaceError(IngestError):
+    """The place that a file was to be taken into fails: its disk, folder or lock. Nothing of the file was kept."""
+
+    exit_status = 3
+
+
 @dataclass(frozen=True, slots=True)
 class LogFile:
     """A file of logs: where it is, and how it is written."""
@@ -47,6 +56,7 @@ class LogFile:
     format: Format
     compression: Literal["gzip", "zstd"] | None
     size: int
+    name: str  # what it is called in sentences
 
     @property
     def is_plain(self) -> bool:
@@ -54,8 +64,8 @@ class LogFile:
         return self.format == "jsonl" and self.compression is None
 
 
-def recognise(path: Path) -> LogFile:
-    """What a file is.
+def recognise(path: Path, name: str | None = None) -> LogFile:
+    """What a file is; `name` is what sentences call it.
 
     Raises:
         IngestError: when it is missing, a folder, or cannot be read.
@@ -76,9 +86,9 @@ def recognise(path: Path) -> LogFile:
     elif head == b"\x28\xb5\x2f\xfd":
         compression = "zstd"
     if head == b"PAR1":
-        return LogFile(path, "parquet", None, size)
-    name = re.sub(r"\.(gz|zst|zstd)$", "", path.name.lower())
-    return LogFile(path, "csv" if name.endswith(_CSV_SUFFIXES) else "jsonl", compression, size)
+        return LogFile(path, "parquet", None, size, name or str(path))
+    bare = re.sub(r"\.(gz|zst|zstd)$", "", path.name.lower())
+    return LogFile(path, "csv" if bare.endswith(_CSV_SUFFIXES) else "jsonl", compression, size, name or str(path))
 
 
 @contextmanager
@@ -94,63 +104,53 @@ def opened(file: LogFile) -> Iterator[BinaryIO]:
                 with gzip.GzipFile(fileobj=raw) as stream:
                     yield cast("BinaryIO", stream)
             elif file.compression == "zstd":
-                with _WholeZstd(raw) as stream:
-                    yield cast("BinaryIO", stream)
+                with io.BufferedReader(_WholeZstd(raw), _CHUNK) as stream:
+                    yield stream
             else:
                 yield raw
     except EOFError as error:
-        raise IngestError(f"{file.path}: the compressed file ends too early; it was cut off") from error
+        raise IngestError(f"{file.name}: the compressed file ends too early; it was cut off") from error
     except (gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
-        raise IngestError(f"{file.path}: the compressed file is damaged: {error}") from error
+        raise IngestError(f"{file.name}: the compressed file is damaged: {error}") from error
 
 
-class _WholeZstd:
-    """A zstd file as a stream of lines that notices when the last frame is cut off (the library's reader does not)."""
+class _WholeZstd(io.RawIOBase):
+    """A zstd file's content, which notices when the last frame is cut off (the library's reader does not)."""
 
     def __init__(self, raw: BinaryIO) -> None:
         self._raw = raw
-        self._decompressor = zstandard.ZstdDecompressor().decompressobj(read_across_frames=False)
-        self._buffer = b""
-        self._rest = b""
+        self._decompressor = zstandard.ZstdDecompressor().decompressobj()
         self._begun = False
+        self._rest = b""
+        self._ready = memoryview(b"")
 
-    def __enter__(self) -> _WholeZstd:
-        return self
+    def readable(self) -> bool:
+        """Always."""
+        return True
 
-    def __exit__(self, *_: object) -> None:
-        return None
+    def readinto(self, target: Any) -> int:
+        """The next bytes, 0 at the end; EOFError when a frame is not whole."""
+        while not self._ready and self._more():
+            pass
+        size = min(len(target), len(self._ready))
+        target[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
 
     def _more(self) -> bool:
-        chunk = self._rest or self._raw.read(_CHUNK)
+        chunk = self._rest or self._raw.read(_COMPRESSED_CHUNK)
         self._rest = b""
+        if not chunk:
+            if self._begun and not self._decompressor.eof:
+                raise EOFError
+            return False
         if self._decompressor.eof:
-            if not chunk:
-                return False
-            self._decompressor = zstandard.ZstdDecompressor().decompressobj(read_across_frames=False)
-        elif not chunk:
-            raise EOFError
-        self._buffer += self._decompressor.decompress(chunk)
+            self._decompressor = zstandard.ZstdDecompressor().decompressobj()
+        self._begun = True
+        self._ready = memoryview(self._decompressor.decompress(chunk))
         if self._decompressor.eof:
             self._rest = self._decompressor.unused_data
         return True
-
-    def read(self, size: int) -> bytes:
-        """Up to so many bytes; none at the end."""
-        while len(self._buffer) < size and self._more():
-            pass
-        found, self._buffer = self._buffer[:size], self._buffer[size:]
-        return found
-
-    def readline(self, limit: int) -> bytes:
-        """The next line with its end, cut at the limit; none at the end."""
-        start = 0
-        while (end := self._buffer.find(b"\n", start)) < 0 and len(self._buffer) < limit:
-            start = len(self._buffer)
-            if not self._more():
-                break
-        size = min(end + 1 if end >= 0 else len(self._buffer), limit)
-        found, self._buffer = self._buffer[:size], self._buffer[size:]
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,45 +186,63 @@ def beginnings(stream: BinaryIO, lengths: list[int]) -> dict[int, str]:
     return found
 
 
-def csv_to_lines(file: LogFile, target: Path, store: EmbeddedStore) -> None:
-    """Writes a CSV file with a header as JSON lines; a row that does not fit is refused here, where its line is known.
+def csv_to_lines(file: LogFile, target: Path, store: EmbeddedStore) -> Beginning:
+    """Writes a CSV file with a header as JSON lines, each on the line of the same number as its row starts on.
 
-    A JSON number is a number, empty is missing, everything else is text; customer and id are always text, and where a
-    type is declared, it decides. A column `a.b` becomes a nested field.
+    Gives the length and hash of exactly what was read, because the file may be growing.
+
+    A JSON number is a number, empty is missing, all else is text; customer and id are always text, and a declared type
+    decides where there is one. A column `a.b` becomes a nested field.
 
     Raises:
         IngestError: for a row that does not fit the header, with its line.
     """
     csv.field_size_limit(MAX_LINE_BYTES)
-    start = 1
+    start, read = 1, _Hashed()
     with opened(file) as stream, target.open("w", encoding="utf-8", newline="") as out:
-        lines = (line.decode("utf-8-sig" if number == 0 else "utf-8") for number, line in enumerate(_lines(stream)))
+        lines = _lines(file, stream, read)
         try:
             header_line = next(lines, "")
             delimiter = max(",;\t", key=header_line.count)
             header = next(csv.reader([header_line], delimiter=delimiter, strict=True), [])
-            _check_header(file.path, header)
+            _check_header(file.name, header)
             reader = csv.reader(lines, delimiter=delimiter, strict=True)
             cells = [_CellType(name, store) for name in header]
             start = 2
+            out.write("\n")
             for row in reader:
                 if row and len(row) != len(header):
-                    raise IngestError(f"{file.path}:{start}: {len(row)} cells, but the header has {len(header)}")
-                if row:
-                    out.write(_message(cells, row) + "\n")
-                start = reader.line_num + 2
+                    raise IngestError(f"{file.name}:{start}: {len(row)} cells, but the header has {len(header)}")
+                following = reader.line_num + 2
+                # an empty line for the header, for an empty row and for each further line of a row
+                out.write((_message(cells, row) if row else "") + "\n" * (following - start))
+                start = following
         except csv.Error as error:
-            raise IngestError(f"{file.path}:{start}: not CSV: {error}") from error
+            raise IngestError(f"{file.name}:{start}: not CSV: {error}") from error
+    return Beginning(read.size, read.digest.hexdigest())
+
+
+class _Hashed:
+    def __init__(self) -> None:
+        self.size, self.digest = 0, hashlib.sha256()
+
+
+def _lines(file: LogFile, stream: BinaryIO, read: _Hashed) -> Iterator[str]:
+    number = 0
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        read.size += len(line)
+        read.digest.update(line)
+        if len(line) > MAX_LINE_BYTES:
+            raise IngestError(f"{file.name}:{number}: the line is longer than {MAX_LINE_BYTES // 1024 // 1024} MiB")
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
-            raise IngestError(f"{file.path}: not UTF-8 text: {error.reason}") from error
+            column = len(line[: error.start].decode()) + 1
+            raise IngestError(f"{file.name}:{number}:{column}: not UTF-8 text") from error
 
 
-def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    while line := stream.readline(MAX_LINE_BYTES):
-        yield line
-
-
-def _check_header(path: Path, header: list[str]) -> None:
+def _check_header(path: str, header: list[str]) -> None:
     if not header:
         raise IngestError(f"{path}:1: the file has no header row with the names of its columns")
     for number, name in enumerate(header):
@@ -278,8 +296,10 @@ def _json(tree: _Tree) -> str:
     return "{" + ",".join(members) + "}"
 
 
-def parquet_to_lines(connection: DuckDBPyConnection, file: LogFile, target: Path) -> None:
-    """Writes a Parquet file as JSON lines. Timestamps become RFC 3339 texts, with `Z` where the column has a zone.
+def parquet_to_lines(connection: DuckDBPyConnection, file: LogFile, target: Path) -> Beginning:
+    """Writes a Parquet file as JSON lines, in its order. Timestamps become RFC 3339, with `Z` where they have a zone.
+
+    Gives the length and hash of the file.
 
     Raises:
         IngestError: when the file cannot be read, or has a column of bytes.
@@ -294,21 +314,29 @@ def parquet_to_lines(connection: DuckDBPyConnection, file: LogFile, target: Path
             for segment in parents:
                 child = node.setdefault(segment, {})
                 if isinstance(child, str):
-                    raise IngestError(f"{file.path}: {segment!r} cannot be a column beside columns inside it")
+                    raise IngestError(f"{file.name}: {segment!r} cannot be a column beside columns inside it")
                 node = child
-            node[last] = _parquet_value(file.path, quote(str(name)), str(type_))
+            if last in node:
+                raise IngestError(f"{file.name}: {last!r} cannot be a column beside columns inside it")
+            node[last] = _parquet_value(file.name, quote(str(name)), str(type_))
         rows = f"SELECT CAST({_json_object(tree)} AS VARCHAR) AS line FROM {source}"
+        connection.execute("SET preserve_insertion_order = true")
         connection.execute(
             f"COPY ({rows}) TO {text(str(target))} (FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER E'\x01')"
         )
+        connection.execute("SET preserve_insertion_order = false")
     except DuckDBError as error:
-        raise IngestError(f"{file.path}: the Parquet file cannot be read: {str(error).splitlines()[0]}") from error
+        raise IngestError(f"{file.name}: the Parquet file cannot be read: {str(error).splitlines()[0]}") from error
+    with opened(file) as stream:
+        return copy(stream, Path(os.devnull))
 
 
-def _parquet_value(path: Path, column: str, type_: str) -> str:
+def _parquet_value(path: str, column: str, type_: str) -> str:
     if type_ == "TIMESTAMP WITH TIME ZONE":
         return f"strftime({column} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')"
-    if type_.startswith("TIMESTAMP"):
+    if type_ == "TIMESTAMP_NS":  # a cast to microseconds would round
+        return f"strftime({column}, '%Y-%m-%dT%H:%M:%S.%n')"
+    if type_ in ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS"):
         return f"strftime(CAST({column} AS TIMESTAMP), '%Y-%m-%dT%H:%M:%S.%f')"
     if "TIMESTAMP" in type_:
         raise IngestError(f"{path}: column {column} holds times inside {type_}; give them a column of their own")

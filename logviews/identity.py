@@ -15,7 +15,7 @@ from duckdb import DuckDBPyConnection
 
 from ledger.parts import ROLES, Role
 from logviews import engine
-from logviews.messages import canonical
+from logviews.messages import content
 from logviews.sqltext import text
 
 _NAMED_CONFLICTS: Final = 10
@@ -128,7 +128,7 @@ def _conflicts(connection: DuckDBPyConnection, registered: Sequence[Path], part:
     for query in queries:
         cursor = connection.execute(query)
         while rows := cursor.fetchmany(1000):
-            found += [id_ for id_, line, first in rows if canonical(line) != canonical(first)]
+            found += [id_ for id_, line, first in rows if content(line) != content(first)]
     return found
 
 

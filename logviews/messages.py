@@ -12,6 +12,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NoReturn
 
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
+MAX_DEPTH: Final = 500
+"""How deep objects and arrays may lie in each other; beyond, Python's reader would run out of stack."""
+_TOO_DEEP: Final = f"not readable: nested more than {MAX_DEPTH} deep"
+BLANKS: Final = " \t\r\n\v\f"
+"""What may stand around a message. RFC 8259 knows no \v and \f, but DuckDB passes over them."""
 
 
 class Number(str):
@@ -59,21 +64,35 @@ def parse(line: str) -> Message:
     Raises:
         BadLine: with column and reason.
     """
+    text = line.strip(BLANKS)
     try:
-        message = _DECODER.decode(line)
+        message = _DECODER.decode(text)
+        too_deep = text.count("[") + text.count("{") > MAX_DEPTH and _depth(message) > MAX_DEPTH
     except json.JSONDecodeError as error:
-        raise BadLine(f"not JSON: {error.msg}", error.pos + 1) from error
+        raise BadLine(f"not JSON: {error.msg}", line.find(text) + error.pos + 1) from error
     except RecursionError as error:
-        raise BadLine("not readable: nested too deeply") from error
+        raise BadLine(_TOO_DEEP) from error
     except BadLine as error:
         if error.column > 1:
             raise
         raise BadLine(error.reason, _constant_column(line)) from error
+    if too_deep:
+        raise BadLine(_TOO_DEEP)
     if not isinstance(message, dict):
         raise BadLine("not a JSON object: a message is an object with fields")
     if "\\ud" in line or "\\uD" in line:
         _refuse_lone_surrogates(line)
     return message
+
+
+def _depth(message: Any) -> int:
+    deepest, waiting = 0, [(message, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        if isinstance(node, dict | list):
+            deepest = max(deepest, depth)
+            waiting += [(inner, depth + 1) for inner in (node.values() if isinstance(node, dict) else node)]
+    return deepest
 
 
 _CONSTANT: Final = re.compile(r"-?(NaN|Infinity)")
@@ -87,9 +106,9 @@ def _constant_column(line: str) -> int:
 
 def _refuse_lone_surrogates(text: str) -> None:
     try:
-        json.dumps(json.loads(text, parse_int=str), ensure_ascii=False).encode()
+        json.dumps(json.loads(text.strip(BLANKS), parse_int=str), ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        raise BadLine("not JSON: a \\ud… escape without its other half", text.find("\\ud") + 1) from error
+        raise BadLine("not JSON: a \\ud… escape without its other half", text.lower().find("\\ud") + 1) from error
 
 
 def values(message: Message, field: str) -> list[Value]:
@@ -143,9 +162,20 @@ def raw_text(value: Value) -> str:
     return str(value)
 
 
-def canonical(line: str) -> str:
-    """The line's content without its spelling: for telling a duplicate from a conflict."""
-    return json.dumps(json.loads(line, parse_float=str), sort_keys=True)
+def content(line: str) -> object:
+    """The line's content without its spelling, to be compared with ==: for telling a duplicate from a conflict.
+
+    Numbers compare as they are written, because 1 and 1.0 can make different customers.
+    """
+    return _CONTENT.decode(line.strip(BLANKS))
+
+
+_CONTENT: Final = json.JSONDecoder(
+    # no JSON value is a tuple
+    parse_int=lambda text: ("number", text),
+    parse_float=lambda text: ("number", text),
+    object_pairs_hook=_first_wins,
+)
 
 
 def significant_digits(number: str) -> int:

@@ -139,29 +139,35 @@ def column_of(line: str, field: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ScannedLine:
-    """One line that is not blank: its number, its bytes without the line end, and what is wrong with it, if any."""
+    """One line that is not blank: its number, where it lies in the stream, its content, and what is wrong with it.
+
+    `content` has no byte order mark and no line end, and is empty when the line is too long to be held.
+    """
 
     number: int
+    start: int
+    end: int
     content: bytes
     problem: BadLine | None
 
 
 def scan(stream: BinaryIO, rules: LineRules) -> Iterator[ScannedLine]:
     """Reads a stream line by line; costs some 10 µs a line, and at most the longest allowed line in memory."""
-    number = 0
+    number, end = 0, 0
     while line := stream.readline(MAX_LINE_BYTES + 2):
-        number += 1
+        number, start, end = number + 1, end, end + len(line)
         if len(line.rstrip(b"\r\n")) > MAX_LINE_BYTES:
             while line and not line.endswith(b"\n"):
                 line = stream.readline(MAX_LINE_BYTES)
+                end += len(line)
             problem = BadLine(f"the line is longer than {MAX_LINE_BYTES // 1024 // 1024} MiB")
-            yield ScannedLine(number, b"", problem)
+            yield ScannedLine(number, start, end, b"", problem)
             continue
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
         content = line.rstrip(b"\r\n")
         if content.strip():
-            yield ScannedLine(number, content, _problem(content, rules))
+            yield ScannedLine(number, start, end, content, _problem(content, rules))
 
 
 def _problem(content: bytes, rules: LineRules) -> BadLine | None:

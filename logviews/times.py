@@ -7,12 +7,12 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import MAX_EMAX, MIN_EMIN, ROUND_FLOOR, Context, Decimal, DecimalException
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from logviews.messages import Number, Value
+from logviews.messages import Number, Value, parse, values
 from logviews.sqltext import text
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,6 +24,24 @@ _OFFSET: Final = r"(?:[Zz]|[-+](?:[01][0-9]|2[0-3]):?[0-5][0-9])$"
 # the instants that Python's datetime can hold, in milliseconds
 _FIRST_MS: Final = -62_135_596_800_000
 _LAST_MS: Final = 253_402_300_799_999
+# the years 1800 to 2199: wall clock times that SQL converts
+_FIRST_LOCAL_MS: Final = -5_364_662_400_000
+_LAST_LOCAL_MS: Final = 7_258_118_399_999
+# 40 digits, rounded downwards, are enough to cut any number below 10^20 to an integer
+_CUTTING: Final = Context(prec=40, rounding=ROUND_FLOOR, Emin=MIN_EMIN, Emax=MAX_EMAX)
+# What Python and DuckDB read alike of each strptime directive; whatever else Python may read is left to it.
+_QUICK_DIRECTIVES: Final = {
+    "Y": "(?:1[89]|20|21)[0-9]{2}",
+    "m": "(?:0[1-9]|1[0-2])",
+    "b": "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)",
+    "d": "(?:0[1-9]|[12][0-9]|3[01])",
+    "H": "(?:[01][0-9]|2[0-3])",
+    "M": "[0-5][0-9]",
+    "S": "[0-5][0-9]",
+    "f": "[0-9]{1,6}",
+    "z": "[-+](?:[01][0-9]|2[0-3]):?[0-5][0-9]",
+    "%": "%",
+}
 
 
 def milliseconds(moment: datetime) -> int:
@@ -71,12 +89,12 @@ class TimeRule:
         if not isinstance(value, Number):
             raise ValueError(f"is {value!r}, not a number as {self.format} wants it")  # noqa: TRY004 (a bad value, not a bad call)
         try:
-            scaled = Decimal(value) * (1000 if self.format == "epoch_s" else 1)
-        except InvalidOperation as error:
-            raise ValueError(f"is {value}, which is no time") from error
+            scaled = _CUTTING.multiply(Decimal(value), Decimal(1000 if self.format == "epoch_s" else 1))
+        except DecimalException as error:
+            raise ValueError(f"is {value[:40]}, which is no time") from error
         if not _FIRST_MS <= scaled <= _LAST_MS + 1:
             raise ValueError("lies beyond the years 1 to 9999")
-        return int(scaled // 1) if scaled >= 0 or scaled == int(scaled) else int(scaled) - 1
+        return int(scaled.to_integral_value(rounding=ROUND_FLOOR))
 
     def _rfc3339(self, value: str) -> datetime:
         if not re.fullmatch(_RFC3339, value):
@@ -92,14 +110,31 @@ class TimeRule:
         except ValueError as error:
             raise ValueError(f"{value!r} does not fit the time_format {self.format!r}") from error
 
-    def sql(self, column: str) -> str:
-        """SQL for the milliseconds since 1970 of a column text (JSON); NULL where `read` would refuse it."""
+    def sql(self, column: str, exact: str | None = None) -> str:
+        """SQL for the milliseconds since 1970 of a column text (JSON); NULL where `read` would refuse it.
+
+        `exact` is a function of the connection that does `read` (see `exact_milliseconds`), for the few texts that
+        DuckDB reads otherwise than Python. Without it those are NULL too; RFC 3339 times with an offset need none.
+        """
         if self.format in ("epoch_s", "epoch_ms"):
             scale = 1000 if self.format == "epoch_s" else 1
-            digits = f"CASE WHEN regexp_matches({column}, '^-?[0-9]') THEN TRY_CAST({column} AS DECIMAL(38, 18)) END"
-            return _within(f"CAST(floor({digits} * {scale}) AS BIGINT)")
-        plain = f"CASE WHEN starts_with({column}, '\"') THEN {unquoted_sql(column)} END"
-        return _within(self._rfc3339_sql(plain) if self.format == "rfc3339" else self._pattern_sql(plain))
+            digits = (
+                f"CASE WHEN regexp_full_match({column}, '-?[0-9]{{1,14}}') THEN CAST({column} AS BIGINT) * {scale} "
+            )
+            fraction = f"CAST(floor(CAST({column} AS DECIMAL(24, 6)) * {scale}) AS BIGINT)"
+            quick = f"{digits} WHEN regexp_full_match({column}, '-?[0-9]{{1,14}}[.][0-9]{{1,6}}') THEN {fraction} END"
+        else:
+            plain = f"CASE WHEN starts_with({column}, '\"') THEN {unquoted_sql(column)} END"
+            quick = self._rfc3339_sql(plain) if self.format == "rfc3339" else self._pattern_sql(plain)
+        return f"coalesce({_within(quick)}, {exact}({column}))" if exact else _within(quick)
+
+    def exact_milliseconds(self, column: str | None) -> int | None:
+        """What `sql` gives, in Python, for one column text: of a single value, or of none."""
+        found = values(parse('{"v":' + column + "}"), "v") if column else []
+        try:
+            return milliseconds(self.read(found[0])) if len(found) == 1 else None
+        except ValueError:
+            return None
 
     def _rfc3339_sql(self, plain: str) -> str:
         local = "TRY_CAST(replace(substr(upper(t), 1, 19), 'T', ' ') AS TIMESTAMP)"
@@ -110,24 +145,35 @@ class TimeRule:
         sign = "CASE substr(t, strlen(t) - strlen(o) + 1, 1) WHEN '-' THEN -1 ELSE 1 END"
         minutes = f"({sign}) * (CAST(substr(o, 2, 2) AS BIGINT) * 60 + CAST(substr(o, -2) AS BIGINT))"
         return f"""list_transform([{plain}], lambda t: CASE
-            WHEN NOT regexp_full_match(t, {text(_RFC3339)}) THEN NULL
+            WHEN starts_with(t, '0000') OR NOT regexp_full_match(t, {text(_RFC3339)}) THEN NULL
             WHEN right(t, 1) IN ('Z', 'z') THEN epoch_ms({local}) + {fraction}
             WHEN regexp_matches(t, {text(_OFFSET)}) THEN epoch_ms({local}) + {fraction}
                 - list_transform([regexp_extract(t, {text(_OFFSET)})], lambda o: {minutes})[1] * 60000
             ELSE {self._local_sql(f"epoch_ms({local}) + {fraction}")} END)[1]"""
 
     def _pattern_sql(self, plain: str) -> str:
-        parsed = f"try_strptime({plain}, {text(self.format)})"
-        if "%z" in self.format:
-            return f"(epoch_us({parsed}) - ((epoch_us({parsed}) % 1000) + 1000) % 1000) // 1000"
-        return self._local_sql(f"(epoch_us({parsed}) - ((epoch_us({parsed}) % 1000) + 1000) % 1000) // 1000")
+        quick = self._quick_pattern()
+        if quick is None:
+            return "CAST(NULL AS BIGINT)"
+        parsed = f"CASE WHEN regexp_full_match(t, {text(quick)}) THEN try_strptime(t, {text(self.format)}) END"
+        cut = f"(epoch_us({parsed}) - ((epoch_us({parsed}) % 1000) + 1000) % 1000) // 1000"
+        return f"list_transform([{plain}], lambda t: {cut if '%z' in self.format else self._local_sql(cut)})[1]"
+
+    def _quick_pattern(self) -> str | None:
+        """A regular expression for the texts that DuckDB's strptime reads as Python's does; None when it may not."""
+        tokens = re.findall(r"%.|[^%]", self.format, flags=re.DOTALL)
+        directives = {token[1] for token in tokens if token[0] == "%"}
+        if not directives <= set(_QUICK_DIRECTIVES) or directives >= {"m", "b"} or re.search(r"\s\s", self.format):
+            return None
+        return "".join(_QUICK_DIRECTIVES[token[1]] if token[0] == "%" else re.escape(token) for token in tokens)
 
     def _local_sql(self, local: str) -> str:
         if self.zone is None:
             return "NULL"
         switches, offsets = local_offsets(self.zone)
         tree = stairs_sql("l", switches, offsets)
-        return f"list_transform([{local}], lambda l: l - {tree})[1]"
+        known = f"l BETWEEN {_FIRST_LOCAL_MS} AND {_LAST_LOCAL_MS}"
+        return f"list_transform([{local}], lambda l: CASE WHEN {known} THEN l - {tree} END)[1]"
 
 
 def _within(sql: str) -> str:
@@ -166,7 +212,7 @@ def local_offsets(zone: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     info = ZoneInfo(zone)
     day = timedelta(days=1)
     switches, offsets = [], []
-    at, end = datetime(1800, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+    at, end = from_milliseconds(_FIRST_LOCAL_MS), from_milliseconds(_LAST_LOCAL_MS)
     offset = at.astimezone(info).utcoffset() or timedelta(0)
     offsets.append(offset)
     while at < end:

@@ -55,7 +55,7 @@ def count(
         _table(rows, columns)
     else:
         output(rows, format_, ("view", *columns))
-    _tell_integrity(integrity, loaded.config.settings.zone, format_)
+    _tell_integrity(integrity, settings.store, loaded.config.settings.zone, format_)
 
 
 def _span(
@@ -149,8 +149,12 @@ def _table(rows: list[Mapping[str, object]], columns: tuple[str, ...]) -> None:
     output(shown, "table", columns)
 
 
-def _tell_integrity(integrity: Integrity, zone: str, format_: str) -> None:
+def _tell_integrity(integrity: Integrity, store: str, zone: str, format_: str) -> None:
     counted_to = local(integrity.counted_to, zone)
+    if integrity.total and integrity.unattributed == integrity.total:
+        click.echo(
+            f"Not one of these messages names a customer: is stores.{store}.fields.customer the right field?", err=True
+        )
     if format_ == "json":
         output([asdict(integrity) | {"counted_to": counted_to}], "json", ())
         return

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ from tallywatch.cli.common import Context, chosen, format_option, output
 if TYPE_CHECKING:
     from logviews.ingest import IngestReport
 
+_SPOOL = "stdin-"
 COLUMNS = ("file", "new", "duplicates", "conflicts", "skipped", "resumed")
 
 
@@ -63,11 +66,31 @@ def _given(name: str, folder: Path) -> Iterator[Path]:
     if name != "-":
         yield Path(name)
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix="stdin-") as spool:
-        shutil.copyfileobj(sys.stdin.buffer, spool)
-        spool.flush()
+    from logviews.files import IngestPlaceError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(folder)
+        spool = tempfile.NamedTemporaryFile(dir=folder, prefix=_SPOOL)  # noqa: SIM115 (closed below; only opening it may fail here)
+        fcntl.flock(spool, fcntl.LOCK_EX)
+    except OSError as error:
+        raise IngestPlaceError(f"{folder}: the store's folder cannot be written: {error.strerror}") from error
+    with spool:
+        try:
+            shutil.copyfileobj(sys.stdin.buffer, spool)
+            spool.flush()
+        except OSError as error:
+            raise IngestPlaceError(f"{folder}: standard input cannot be kept there: {error.strerror}") from error
         yield Path(spool.name)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Removes the standard input of a run that was killed: a file that nobody holds and that is not of this minute."""
+    for path in folder.glob(_SPOOL + "*"):
+        with suppress(OSError), path.open("rb") as spool:
+            fcntl.flock(spool, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.time() - path.stat().st_mtime > 60:
+                path.unlink()
 
 
 @contextmanager
@@ -89,7 +112,7 @@ def _tell(report: IngestReport, skip_bad: Path | None) -> None:
             err=True,
         )
     if report.skipped:
-        click.echo(f"{report.file}: {report.skipped} bad lines were written to {skip_bad}", err=True)
+        click.echo(f"{report.file}: bad lines written to {skip_bad}: {report.skipped}", err=True)
     if not report.new and not report.duplicates and not report.skipped:
         reason = "nothing new since it was last read" if report.resumed else "the file is empty"
         click.echo(f"{report.file}: no messages: {reason}", err=True)

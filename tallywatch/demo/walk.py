@@ -203,9 +203,7 @@ def _evaluate_at(loaded: Loaded, database: Database, evaluator: Evaluator, at: d
     return Evaluation(at, states.count("ok"), states.count("warning"), states.count("error"), summary.delivered)
 
 
-def _close(
-    loaded: Loaded, database: Database, screen: Screen
-) -> tuple[tuple[Outcome, ...], tuple[Written, ...]]:
+def _close(loaded: Loaded, database: Database, screen: Screen) -> tuple[tuple[Outcome, ...], tuple[Written, ...]]:
     exports = tuple(loaded.config.exports)
     with screen.step("Closing October, and writing finance's files", f"tallywatch close {MONTH}", 1) as advance:
         accounts = Accounts(
@@ -244,4 +242,3 @@ def _store(loaded: Loaded, database: Database, name: str) -> Embedded:
 
 def _night_after(day: date) -> datetime:
     return datetime.combine(day + timedelta(days=1), _AFTER_MIDNIGHT)
-

@@ -35,9 +35,7 @@ def test_whatever_changes_the_count_or_the_price_changes_the_hash() -> None:
         view({"a": {"prefix": "x"}}), view({"a": {"contains": "x"}}), view({"not": {"a": 200}}), view({}),
     ]  # fmt: skip
     assert len({define("view", "calls", content).hash for content in contents}) == len(contents)
-    cheap, dear = (
-        Tier(prices={"calls": MeterPrice(included=1, overage=Decimal(price))}) for price in ("0.01", "0.02")
-    )
+    cheap, dear = (Tier(prices={"calls": MeterPrice(included=1, overage=Decimal(price))}) for price in ("0.01", "0.02"))
     assert define("tier", "basic", cheap).hash != define("tier", "basic", dear).hash
     assert define("tier", "basic", cheap).hash != define("tier", "pro", cheap).hash
 

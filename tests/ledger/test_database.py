@@ -92,8 +92,12 @@ def test_several_processes_that_create_the_database_at_once_all_end_well(path):
     )
     workers = [
         subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", program], cwd=ROOT, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [sys.executable, "-W", "error", "-c", program],
+            cwd=ROOT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         for _ in range(4)
     ]
@@ -119,7 +123,11 @@ def test_the_connection_is_durable_waits_for_locks_and_checks_foreign_keys(datab
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "recursive_triggers")
         }
     assert pragmas == {
-        "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000, "recursive_triggers": 1,
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "busy_timeout": 10_000,
+        "recursive_triggers": 1,
     }
 
 
@@ -162,12 +170,25 @@ SAMPLES = {
     "definition": {"hash": "h", "kind": "view", "name": "v", "body": "{}", "since": NOW},
     "evaluation": {"monitor": "m", "at": NOW, "outcome": "done", "figures": {}},
     "notice": {
-        "id": "n", "monitor": "m", "route": "r", "kind": "ops", "template": "t", "language": "en", "zone": "UTC",
-        "decided_at": NOW, "facts": {},
+        "id": "n",
+        "monitor": "m",
+        "route": "r",
+        "kind": "ops",
+        "template": "t",
+        "language": "en",
+        "zone": "UTC",
+        "decided_at": NOW,
+        "facts": {},
     },
     "notice_key": {"key": "k", "notice_id": "n", "superseded": False},
     "audit": {
-        "sequence": 1, "at": NOW, "actor": "a", "action": "b", "object": "c", "previous_hash": "0", "hash": "1",
+        "sequence": 1,
+        "at": NOW,
+        "actor": "a",
+        "action": "b",
+        "object": "c",
+        "previous_hash": "0",
+        "hash": "1",
     },
 }
 
@@ -203,8 +224,13 @@ def test_of_a_delivery_only_the_status_changes(database):
         connection.execute(insert(tables.notice).values(SAMPLES["notice"]))
         connection.execute(
             insert(tables.delivery).values(
-                notice_id="n", address="a@example.com", channel="files", message_id="<1@x>", status="queued",
-                attempts=0, detail="",
+                notice_id="n",
+                address="a@example.com",
+                channel="files",
+                message_id="<1@x>",
+                status="queued",
+                attempts=0,
+                detail="",
             )
         )
         connection.execute(text("UPDATE delivery SET status = 'claimed', attempts = 1"))
@@ -275,7 +301,9 @@ def test_a_missing_folder_and_a_folder_instead_of_a_file_are_told_apart(tmp_path
         open_database(url(tmp_path), simulation=False, now=NOW)
 
 
-@pytest.mark.parametrize("bad", ["tallywatch.db", "postgresql+psycopg://localhost/x", "sqlite://", "sqlite:///:memory:"])
+@pytest.mark.parametrize(
+    "bad", ["tallywatch.db", "postgresql+psycopg://localhost/x", "sqlite://", "sqlite:///:memory:"]
+)
 def test_a_url_that_is_no_file_of_sqlite_is_refused(bad):
     with pytest.raises(LedgerChoiceError, match=r"settings\.database"):
         open_database(bad, simulation=False, now=NOW)

@@ -29,9 +29,18 @@ def database(tmp_path):
 
 def notice(id_: str = "n1", **changes: object) -> NoticeDue:
     fields = {
-        "id": id_, "monitor": "monthly", "route": "warn", "kind": "customer", "template": "near_limit",
-        "subject": customer(STRANGE), "addresses": ("a@example.com", "b@example.com"), "language": "sv-SE",
-        "zone": "Europe/Stockholm", "decided_at": NOW, "keys": (f"key-{id_}",), "superseded_keys": (f"less-{id_}",),
+        "id": id_,
+        "monitor": "monthly",
+        "route": "warn",
+        "kind": "customer",
+        "template": "near_limit",
+        "subject": customer(STRANGE),
+        "addresses": ("a@example.com", "b@example.com"),
+        "language": "sv-SE",
+        "zone": "Europe/Stockholm",
+        "decided_at": NOW,
+        "keys": (f"key-{id_}",),
+        "superseded_keys": (f"less-{id_}",),
         "facts": {"quantity": "92340", "tier": {"fee": "500"}, "rows": []},
     }
     return NoticeDue(**{**fields, **changes})
@@ -181,8 +190,14 @@ def test_a_notice_is_found_by_the_beginning_of_its_id(database):
 
 def standing(**changes: object) -> Standing:
     fields = {
-        "monitor": "monthly", "subject": customer(STRANGE), "period_start": START, "threshold": "near",
-        "breached": True, "since": NOW, "episode": 1, "in_range": 0,
+        "monitor": "monthly",
+        "subject": customer(STRANGE),
+        "period_start": START,
+        "threshold": "near",
+        "breached": True,
+        "since": NOW,
+        "episode": 1,
+        "in_range": 0,
     }
     return Standing(**{**fields, **changes})
 
@@ -225,8 +240,13 @@ def fill_audit(database, rows=5):
     with database.begin() as connection:
         for number in range(rows):
             audit.record(
-                connection, at=NOW, actor="anna", action="close", object_=f"statement {number} {STRANGE}",
-                before=None, after={"lines": number, "names": ("b", "a")},
+                connection,
+                at=NOW,
+                actor="anna",
+                action="close",
+                object_=f"statement {number} {STRANGE}",
+                before=None,
+                after={"lines": number, "names": ("b", "a")},
             )
 
 

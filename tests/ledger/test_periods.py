@@ -152,8 +152,20 @@ def from_seconds(seconds: int) -> datetime:
 
 
 @given(
-    zone=st.sampled_from(["America/Santiago", "Asia/Beirut", "Africa/Cairo", "Europe/Stockholm", "Australia/Lord_Howe",
-                          "Pacific/Apia", "Africa/Casablanca", "America/St_Johns", "Asia/Kathmandu", "America/Havana"]),
+    zone=st.sampled_from(
+        [
+            "America/Santiago",
+            "Asia/Beirut",
+            "Africa/Cairo",
+            "Europe/Stockholm",
+            "Australia/Lord_Howe",
+            "Pacific/Apia",
+            "Africa/Casablanca",
+            "America/St_Johns",
+            "Asia/Kathmandu",
+            "America/Havana",
+        ]
+    ),
     window=st.sampled_from(["billing month", "month", "week", "day"]),
     billing_day=st.integers(1, 31),
     at=st.integers(int(utc(1995, 1, 1).timestamp()), int(utc(2037, 12, 31).timestamp())).map(from_seconds),
@@ -186,8 +198,13 @@ def test_a_day_starts_at_its_first_moment(zone, day, start):
 def test_a_day_that_a_zone_skipped_is_empty_and_leaves_no_gap():
     zone = "Pacific/Apia"
     starts = [day_start(date(2011, 12, 28) + timedelta(days=n), zone) for n in range(5)]
-    assert starts == [utc(2011, 12, 28, 10), utc(2011, 12, 29, 10), utc(2011, 12, 30, 10), utc(2011, 12, 30, 10),
-                      utc(2011, 12, 31, 10)]
+    assert starts == [
+        utc(2011, 12, 28, 10),
+        utc(2011, 12, 29, 10),
+        utc(2011, 12, 30, 10),
+        utc(2011, 12, 30, 10),
+        utc(2011, 12, 31, 10),
+    ]
     before = period_containing("day", utc(2011, 12, 30, 9, 59), zone)
     after = period_containing("day", utc(2011, 12, 30, 10), zone)
     assert before.end == after.start == utc(2011, 12, 30, 10)

@@ -23,7 +23,9 @@ DOCUMENT: Mapping[str, Any] = {
     },
     "tiers": {
         "basic": {
-            "fee": "500", "recommend": "pro", "prices": {"api_calls": {"included": "100_000", "overage": "0.01"}},
+            "fee": "500",
+            "recommend": "pro",
+            "prices": {"api_calls": {"included": "100_000", "overage": "0.01"}},
         },
         "pro": {"fee": "2000", "prices": {"api_calls": {"included": "500_000", "overage": "0.01"}}},
         "custom": {"fee": "9000.50"},
@@ -54,8 +56,16 @@ DOCUMENT: Mapping[str, Any] = {
 
 def member(id_: str, tier: str | None = "basic", **changes: Any) -> RosterCustomer:
     fields: dict[str, Any] = {
-        "id": id_, "aliases": (), "name": f"{id_} Ltd", "tier": tier, "emails": (f"{id_.lower()}@example.com",),
-        "zone": STOCKHOLM, "language": "en", "billing_day": 1, "valid_from": None, "valid_until": None,
+        "id": id_,
+        "aliases": (),
+        "name": f"{id_} Ltd",
+        "tier": tier,
+        "emails": (f"{id_.lower()}@example.com",),
+        "zone": STOCKHOLM,
+        "language": "en",
+        "billing_day": 1,
+        "valid_from": None,
+        "valid_until": None,
     }
     return RosterCustomer(**{**fields, **changes})
 

@@ -361,9 +361,7 @@ def test_an_unavailable_store_freezes_everything():
     assert decision == Decision(decision.evaluation)
     assert decision.evaluation.outcome == "unavailable"
     assert ledger.standings == before
-    nobody = decide(
-        ledger.it, [], standings=before, roster=ledger.roster, used_keys=(), at=AT, unavailable=True
-    )
+    nobody = decide(ledger.it, [], standings=before, roster=ledger.roster, used_keys=(), at=AT, unavailable=True)
     assert (nobody.evaluation.outcome, nobody.closed) == ("unavailable", ())
 
 
@@ -388,10 +386,18 @@ def test_the_reference_customer_is_told_what_is_true():
     (notice,) = only(ledger.evaluate({"B": 92_340}, AT), "customer")
     facts = CustomerFacts.from_json(notice.facts)
     assert (facts.quantity, facts.included, facts.percent, facts.limit, facts.limit_percent) == (
-        "92340", "100000", "92.34", "90000", "90",
+        "92340",
+        "100000",
+        "92.34",
+        "90000",
+        "90",
     )
     assert (facts.name, facts.unit, facts.window, facts.threshold, facts.severity) == (
-        "Beta AB", "API calls", "billing month", "approaching", "warning",
+        "Beta AB",
+        "API calls",
+        "billing month",
+        "approaching",
+        "warning",
     )
     assert (facts.projected, facts.projected_exceeds, facts.exceeded) == ("117194", True, False)
     assert (facts.period_start, facts.period_end) == ("2026-10-01T00:00:00+02:00", "2026-11-01T00:00:00+01:00")
@@ -402,8 +408,10 @@ def test_the_reference_customer_is_told_what_is_true():
     assert (notice.template, notice.addresses, notice.language) == ("near_limit", ("b@example.com",), "sv-SE")
 
 
-@pytest.mark.parametrize(("quantity", "exceeds", "exceeded"), [(78_000, False, False), (85_000, True, False),
-                                                             (100_000, True, False), (100_001, True, True)])
+@pytest.mark.parametrize(
+    ("quantity", "exceeds", "exceeded"),
+    [(78_000, False, False), (85_000, True, False), (100_000, True, False), (100_001, True, True)],
+)
 def test_projected_to_exceed_is_said_only_when_it_is(quantity, exceeds, exceeded):
     it = monthly(
         thresholds={"low": {"severity": "warning", "max": "10%"}}, notify={"warn": {"when": "low", "to": "customer"}}

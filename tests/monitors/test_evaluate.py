@@ -66,8 +66,11 @@ def install(tmp_path):
 
     def make(people: Sequence[RosterCustomer] | None, included: int = 100, **monitor: Any) -> Installation:
         tiers = {
-            "basic": {"fee": "500", "recommend": "pro",
-                      "prices": {"api_calls": {"included": str(included), "overage": "0.01"}}},
+            "basic": {
+                "fee": "500",
+                "recommend": "pro",
+                "prices": {"api_calls": {"included": str(included), "overage": "0.01"}},
+            },
             "pro": {"fee": "2000", "prices": {"api_calls": {"included": str(5 * included), "overage": "0.01"}}},
         }
         store = {**DOCUMENT["stores"]["api"], "folder": str(tmp_path / "events")}
@@ -100,7 +103,9 @@ def test_every_customer_of_the_roster_is_judged_also_at_0(install):
     it.use("stranger", 5)
     found = it.evaluator.evaluate("monthly", AT)
     assert {verdict.subject.id: (verdict.quantity, verdict.state) for verdict in found.verdicts} == {
-        "A": (95, "warning"), "B": (111, "error"), "C": (0, "ok"),
+        "A": (95, "warning"),
+        "B": (111, "error"),
+        "C": (0, "ok"),
     }
     assert found.figures["integrity"]["unknown"] == 5
     assert found.figures["integrity"]["total"] == 211
@@ -140,7 +145,9 @@ def test_with_an_open_roster_whoever_is_found_is_judged(install):
 
 def test_the_total_is_judged_once_for_all(install):
     it = install(
-        (member("A"), member("B", "pro")), per="total", thresholds={"many": {"severity": "error", "max": "99"}},
+        (member("A"), member("B", "pro")),
+        per="total",
+        thresholds={"many": {"severity": "error", "max": "99"}},
         notify={"page": {"when": "many", "to": "ops"}},
     )
     it.use("A", 60)
@@ -187,7 +194,9 @@ def test_a_commit_writes_the_whole_decision_and_a_repetition_decides_nothing(ins
     it.use("B", 111)
     first = commit(it.database, it.evaluator.evaluate("monthly", AT), it.roster)
     assert [(notice.kind, notice.route) for notice in first.notices] == [
-        ("customer", "warn"), ("customer", "over"), ("ops", "page"),
+        ("customer", "warn"),
+        ("customer", "over"),
+        ("ops", "page"),
     ]
     with it.database.connect() as connection:
         outgoing = outbox.list_deliveries(connection)
@@ -195,7 +204,10 @@ def test_a_commit_writes_the_whole_decision_and_a_repetition_decides_nothing(ins
         assert len(standings.history(connection, "monthly")) == 3
         assert standings.evaluations(connection, "monthly")[0].figures["error"] == 1
     assert {item.delivery.address for item in outgoing} == {
-        "a@example.com", "b@example.com", "ops@example.com", "night@example.com",
+        "a@example.com",
+        "b@example.com",
+        "ops@example.com",
+        "night@example.com",
     }
     assert {item.delivery.message_id.rpartition("@")[2] for item in outgoing} == {"example.com>"}
     facts = CustomerFacts.from_json(kept[0].notice.facts)
@@ -251,7 +263,8 @@ def test_a_month_is_told_at_its_days_and_closed_at_its_end(install):
         decision = commit(it.database, it.evaluator.evaluate("monthly", at), it.roster)
         told[at.date()] = [notice.route for notice in decision.notices]
     assert {day: routes for day, routes in told.items() if routes} == {
-        date(2026, 10, 5): ["page"], date(2026, 10, 25): ["warn"],
+        date(2026, 10, 5): ["page"],
+        date(2026, 10, 25): ["warn"],
     }
     with it.database.connect() as connection:
         assert standings.load(connection, "monthly") == {}

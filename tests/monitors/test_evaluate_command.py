@@ -98,10 +98,17 @@ def test_the_reference_case_comes_out_and_notifies_once(reference):
         "D": (92_340, "92.34", "warning"),
     }
     assert lines["D"] == {
-        "monitor": "basic_monthly_limit", "customer": "D", "at": "2026-10-25T10:00:00+01:00",
-        "period_start": "2026-10-01T00:00:00+02:00", "period_end": "2026-11-01T00:00:00+01:00",
-        "counted_to": "2026-10-25T10:00:00+01:00", "quantity": 92_340, "included": 100_000, "percent": "92.34",
-        "state": "warning", "reason": "above_max",
+        "monitor": "basic_monthly_limit",
+        "customer": "D",
+        "at": "2026-10-25T10:00:00+01:00",
+        "period_start": "2026-10-01T00:00:00+02:00",
+        "period_end": "2026-11-01T00:00:00+01:00",
+        "counted_to": "2026-10-25T10:00:00+01:00",
+        "quantity": 92_340,
+        "included": 100_000,
+        "percent": "92.34",
+        "state": "warning",
+        "reason": "above_max",
         "thresholds": [
             {"name": "approaching", "limit": 90_000, "breached": True},
             {"name": "well_over", "limit": 110_000, "breached": False},

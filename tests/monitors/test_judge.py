@@ -64,8 +64,14 @@ def test_an_absolute_limit_needs_no_plan(quantity, limit):
 
 @pytest.mark.parametrize(
     ("quantity", "state"),
-    [(0, "ok"), (90_000, "ok"), (90_001, "warning"), (110_000, "warning"), (110_001, "error"),
-     (Fraction(180_001, 2), "warning")],
+    [
+        (0, "ok"),
+        (90_000, "ok"),
+        (90_001, "warning"),
+        (110_000, "warning"),
+        (110_001, "error"),
+        (Fraction(180_001, 2), "warning"),
+    ],
 )
 def test_the_reference_limits_lie_where_they_should(quantity, state):
     found = verdict(monthly(), member("A"), quantity, AT)
@@ -108,7 +114,10 @@ def test_when_the_store_is_unavailable_nothing_is_known():
     it = monthly()
     found = unavailable(it.name, it.monitor, customer("A"), OCTOBER, plan=it.plan(member("A")), at=AT)
     assert (found.state, found.reason, found.quantity, found.counted_to) == (
-        "unavailable", Reason.STORE_UNAVAILABLE, None, None,
+        "unavailable",
+        Reason.STORE_UNAVAILABLE,
+        None,
+        None,
     )
     assert [(result.limit, result.breached) for result in found.thresholds] == [(90_000, None), (110_000, None)]
 
@@ -144,9 +153,19 @@ def test_a_contract_that_covers_half_a_period_is_projected_over_that_half():
 
 @pytest.mark.parametrize(
     ("quantity", "included", "text"),
-    [(92_340, 100_000, "92.34"), (127_450, 100_000, "127.45"), (99_999, 100_000, "99.99"),
-     (999_999, 1_000_000, "99.99"), (0, 10, "0.00"), (1, 3, "33.33"), (2, 3, "66.66"), (-1, 3, "-33.33"), (5, 0, None),
-     (None, 10, None), (5, None, None)],
+    [
+        (92_340, 100_000, "92.34"),
+        (127_450, 100_000, "127.45"),
+        (99_999, 100_000, "99.99"),
+        (999_999, 1_000_000, "99.99"),
+        (0, 10, "0.00"),
+        (1, 3, "33.33"),
+        (2, 3, "66.66"),
+        (-1, 3, "-33.33"),
+        (5, 0, None),
+        (None, 10, None),
+        (5, None, None),
+    ],
 )
 def test_a_percentage_is_cut_and_not_rounded(quantity, included, text):
     assert percent_text(quantity, included) == text
@@ -175,8 +194,13 @@ def test_hours_are_hours_of_the_subjects_wall_clock():
 
 @pytest.mark.parametrize(
     ("fields", "unit"),
-    [({}, "messages"), ({"meter": "api_calls"}, "API calls"), ({"meter": "http_requests"}, "HTTP requests"),
-     ({"meter": "stored-gb"}, "stored GB"), ({"meter": "api_calls", "unit": "anrop"}, "anrop")],
+    [
+        ({}, "messages"),
+        ({"meter": "api_calls"}, "API calls"),
+        ({"meter": "http_requests"}, "HTTP requests"),
+        ({"meter": "stored-gb"}, "stored GB"),
+        ({"meter": "api_calls", "unit": "anrop"}, "anrop"),
+    ],
 )
 def test_a_unit_is_the_views_own_or_made_from_its_meter(fields, unit):
     assert unit_of(View.model_validate({"store": "s", **fields})) == unit

@@ -41,7 +41,7 @@ def test_the_headers_are_those_of_an_automatic_message() -> None:
 def test_an_english_text_part_can_be_searched_in_the_raw_file() -> None:
     raw = composed().message
     for words in (b"92,340 API calls", b"92.3%", b"100,000", b"projected to exceed", b"Pro", b"$2,000", b"500,000"):
-        assert any(words in line for line in raw.split(b'--=_')[1].split(b"\r\n"))
+        assert any(words in line for line in raw.split(b"--=_")[1].split(b"\r\n"))
 
 
 def test_the_same_notice_is_the_same_bytes() -> None:

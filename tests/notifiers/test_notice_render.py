@@ -45,8 +45,13 @@ def seen(html: str) -> str:
 def test_the_reference_case_is_told_word_for_word_on_unbroken_lines() -> None:
     content = render(NEAR_LIMIT, facts())
     lines = content.text.splitlines()
-    for words in ("92,340 API calls", "92.3% of the 100,000 monthly limit", "projected to exceed", "Pro ($2,000/month,",
-                  "500,000 calls included"):
+    for words in (
+        "92,340 API calls",
+        "92.3% of the 100,000 monthly limit",
+        "projected to exceed",
+        "Pro ($2,000/month,",
+        "500,000 calls included",
+    ):
         assert any(words in line for line in lines), words
     assert "projected to exceed the limit by month-end" in flat(content)
     assert "Consider upgrading to Pro ($2,000/month, 500,000 calls included)." in flat(content)
@@ -181,7 +186,7 @@ def test_a_fact_of_the_wrong_kind_fails_the_notice_with_a_sentence(change: dict[
 
 @given(name=st.text(), id_=st.text(min_size=1), title=st.text())
 def test_hostile_text_never_becomes_markup_or_a_line(name: str, id_: str, title: str) -> None:
-    hostile = f'<script>"\'&{name}'
+    hostile = f"<script>\"'&{name}"
     plain = render(NEAR_LIMIT, facts())
     content = render(NEAR_LIMIT, facts(name=hostile, customer=f"<b>{id_}", monitor_title=f"</td>{title}"))
     assert re.sub(r"[^<>]", "", content.html) == re.sub(r"[^<>]", "", plain.html)

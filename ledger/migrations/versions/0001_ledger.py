@@ -136,6 +136,7 @@ def create_tables() -> None:
         sa.Column("ingested_at", Instant(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("fields", sa.JSON(), nullable=False),
+        sa.Column("read_as", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_part"),
         sa.UniqueConstraint("store", "path", name="uq_part_store"),
     )
