@@ -346,39 +346,43 @@ def open_folder():
         yield Path(name)
 
 
-@pytest.fixture
+@contextmanager
 def powerless():
     """Not root for a while: permissions do not bind root."""
     if os.geteuid() != 0:
         yield
         return
     os.seteuid(65534)
-    yield
-    os.seteuid(0)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
-def test_a_read_only_folder_gets_a_sentence_when_creating(open_folder, powerless):
+def test_a_read_only_folder_gets_a_sentence_when_creating(open_folder):
     nowhere = open_folder / "locked"
     nowhere.mkdir(mode=0o555)
-    with pytest.raises(LedgerError, match="check the permissions"):
+    with powerless(), pytest.raises(LedgerError, match="check the permissions"):
         open_database(url(nowhere / "x.db"), simulation=False, now=NOW)
 
 
-def test_a_read_only_database_gets_a_sentence_when_writing(open_folder, powerless):
+def test_a_read_only_database_gets_a_sentence_when_writing(open_folder):
     path = open_folder / "x.db"
     open_database(url(path), simulation=False, now=NOW).close()
     path.chmod(0o444)
-    database = open_database(url(path), simulation=False, now=NOW)
-    with pytest.raises(LedgerError, match="cannot be written; check the permissions"), database.begin() as connection:
-        record(connection, at=NOW, actor="a", action="b", object_="c")
-    database.close()
+    with powerless():
+        database = open_database(url(path), simulation=False, now=NOW)
+        refused = pytest.raises(LedgerError, match="cannot be written; check the permissions")
+        with refused, database.begin() as connection:
+            record(connection, at=NOW, actor="a", action="b", object_="c")
+        database.close()
 
 
-def test_an_unreadable_database_gets_a_sentence(open_folder, powerless):
+def test_an_unreadable_database_gets_a_sentence(open_folder):
     path = open_folder / "x.db"
     open_database(url(path), simulation=False, now=NOW).close()
     path.chmod(0o000)
-    with pytest.raises(LedgerError, match="check the permissions"):
+    with powerless(), pytest.raises(LedgerError, match="check the permissions"):
         open_database(url(path), simulation=False, now=NOW)
 
 
