@@ -109,7 +109,7 @@ class Ingest:
             try:
                 scribe.write_lines(lines, part)
             except duckdb.Error as error:
-                if engine.is_disk_full(error):
+                if engine.is_disk_full(error) or isinstance(error, duckdb.InterruptException):
                     raise
                 lines, skipped = _scanned(lines, file, resume.lines, rules, staging, skip_bad)
                 scribe.write_lines(lines, part)

@@ -89,6 +89,9 @@ def run() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except Exception as error:
+        if "Query interrupted" in str(error):  # Ctrl-C while DuckDB works comes out as an error of its own
+            click.echo("Stopped.", err=True)
+            sys.exit(130)
         if debug:
             raise
         click.echo(_sentences(error), err=True)
