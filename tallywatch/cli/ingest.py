@@ -6,7 +6,6 @@ import fcntl
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -86,10 +85,12 @@ def _given(name: str, folder: Path) -> Iterator[Path]:
 
 def _remove_abandoned(folder: Path) -> None:
     """Removes the standard input of a run that was killed: a file that nobody holds and that is not of this minute."""
+    from ledger import clock
+
     for path in folder.glob(_SPOOL + "*"):
         with suppress(OSError), path.open("rb") as spool:
             fcntl.flock(spool, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if time.time() - path.stat().st_mtime > 60:
+            if clock.now().timestamp() - path.stat().st_mtime > 60:
                 path.unlink()
 
 
