@@ -96,10 +96,14 @@ def database_url(value: str) -> str:
     except (ArgumentError, ValueError):
         raise ValueError("must be a database URL, such as sqlite:///tallywatch.db") from None  # the cause repeats it
     dialect = url.get_backend_name()
-    if dialect in ("postgresql", "postgres"):
-        raise ValueError("PostgreSQL is not supported yet; use a file, such as sqlite:///tallywatch.db")
+    if dialect == "postgresql":
+        if not url.database:
+            raise ValueError("must name a database, as in postgresql://tallywatch@db.example.com/tallywatch")
+        return value
+    if dialect == "postgres":
+        raise ValueError("must begin with postgresql://, as in postgresql://tallywatch@db.example.com/tallywatch")
     if url.drivername != "sqlite":
-        raise ValueError("must be a SQLite database, such as sqlite:///tallywatch.db")
+        raise ValueError("must be SQLite (sqlite:///tallywatch.db) or PostgreSQL (postgresql://USER@HOST/DATABASE)")
     if url.host:
         raise ValueError(
             "needs three slashes before a relative path and four before an absolute one, as in sqlite:///tallywatch.db"

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, bindparam, func, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from ledger.records import Evaluation, Standing, Subject, SubjectKind, Transition
 from ledger.tables import evaluation, standing, transition
+from ledger.upsert import upsert
 
 StandingKey = tuple[Subject, datetime, str]
 """Subject, the period's start, threshold: what a standing of one monitor is about."""
@@ -35,10 +35,7 @@ def replace(connection: Connection, standings: Iterable[Standing]) -> None:
         for item in standings
     ]
     if rows:
-        statement = upsert(standing)
-        changed = {name: statement.excluded[name] for name in ("breached", "since", "episode", "in_range")}
-        keys = list(standing.primary_key.columns)
-        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+        connection.execute(upsert(connection, standing, ("breached", "since", "episode", "in_range")), rows)
 
 
 def close(connection: Connection, standings: Iterable[Standing]) -> None:

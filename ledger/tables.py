@@ -190,13 +190,56 @@ delivery: Final = Table(  # S: one notice for one address over one channel
     Column("address", String(320), nullable=False),
     Column("channel", String(16), nullable=False),
     Column("message_id", String(255), nullable=False),
-    Column("status", String(16), nullable=False),  # queued, claimed, delivered
+    Column("status", String(16), nullable=False),  # see `ledger.outbox.Status`
     Column("attempts", Integer, nullable=False),
     Column("claimed_at", Instant),
     Column("finished_at", Instant),
     Column("detail", Text, nullable=False),
-    UniqueConstraint("notice_id", "address", "channel"),
+    Column("copy", Integer, nullable=False, server_default="0"),  # 0, and one more each time it is sent again
+    Column("next_at", Instant),  # not to be tried before
+    Column("expires_at", Instant),  # not to be tried after
+    Column("hold_id", ForeignKey("hold.id")),
+    UniqueConstraint("notice_id", "address", "channel", "copy"),
     Index("ix_delivery_status", "status", "id"),
+)
+
+hold: Final = Table(  # S: the notices of one evaluation that were too many to send unseen
+    "hold",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("monitor", String(64), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("notices", Integer, nullable=False),
+    Column("watched", Integer, nullable=False),  # of how many subjects
+    Column("status", String(16), nullable=False),  # held, released, discarded
+    Column("ended_at", Instant),
+    Column("actor", String(255)),
+    Column("reason", Text),
+)
+
+suppression: Final = Table(  # S: an address that its mail server refused for good
+    "suppression",
+    metadata,
+    Column("address", String(320), primary_key=True),
+    Column("since", Instant, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+due: Final = Table(  # R: when the service does what next
+    "due",
+    metadata,
+    Column("name", String(160), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("rule", Text, nullable=False),  # the schedule it was computed from; another one is computed anew
+    Column("failures", Integer, nullable=False),  # in a row
+    Column("detail", Text, nullable=False),  # of the last failure
+)
+
+judged: Final = Table(  # R: up to which end a monitor's periods have had their final verdict
+    "judged",
+    metadata,
+    Column("monitor", String(64), primary_key=True),
+    Column("through", Instant, nullable=False),
 )
 
 statement: Final = Table(  # A: the closed account of one billing month

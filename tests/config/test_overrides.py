@@ -122,9 +122,9 @@ def test_a_key_that_is_set_whole_and_in_part_is_refused(main: Path) -> None:
 
 def test_a_secret_never_appears_in_a_problem(main: Path) -> None:
     secret = main.parent / "secrets" / "tallywatch_settings__database"
-    secret.write_text("postgresql://u:hunter2@db/x\n")
+    secret.write_text("mysql://u:hunter2@db/x\n")
     [found] = problems(main, SECRETS=str(secret.parent))
-    assert found.startswith(f"{secret}: settings.database: PostgreSQL is not supported yet")
+    assert found.startswith(f"{secret}: settings.database: must be SQLite")
     assert "hunter2" not in found
     assert not [text for text in problems(main, SETTINGS__DATABASE="hunter2:!!") if "hunter2" in text]
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import func, select, text
 
-from ledger import audit, outbox, standings, tables
+from ledger import audit, guards, outbox, standings, tables
 from ledger.database import LedgerError, open_database
 from ledger.outbox import KeyTakenError
 from ledger.records import TOTAL, Evaluation, NoticeDue, Receipt, Standing, Transition, customer
@@ -21,8 +21,8 @@ STRANGE = 'C-7, "quoted"\n\N{FIRE} \'; DROP TABLE notice; --'
 
 
 @pytest.fixture
-def database(tmp_path):
-    opened = open_database(f"sqlite:///{tmp_path / 'x.db'}", simulation=False, now=NOW)
+def database(ledger_url):
+    opened = open_database(ledger_url, simulation=False, now=NOW)
     yield opened
     opened.close()
 
@@ -276,8 +276,7 @@ def test_tampering_breaks_the_audit_chain_where_it_happened(database, tampering,
     with pytest.raises(LedgerError), database.begin() as connection:
         connection.execute(text(tampering))
     with database.begin() as connection:
-        connection.execute(text("DROP TRIGGER audit_no_update"))
-        connection.execute(text("DROP TRIGGER audit_no_delete"))
+        guards.take_down(connection, "audit")
         connection.execute(text(tampering))
     with database.connect() as connection:
         assert audit.verify_chain(connection) == broken

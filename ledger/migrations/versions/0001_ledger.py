@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import sqlalchemy as sa
 from alembic import op
 
+from ledger import guards
 from ledger.tables import Instant, Serial
 
 revision = "0001"
@@ -35,34 +34,10 @@ STATUS_ONLY = {
 def upgrade() -> None:
     """Creates every table, then the guards."""
     create_tables()
-    dialect = op.get_bind().dialect.name
     for table in APPEND_ONLY:
-        for statement in append_only(dialect, table):
-            op.execute(statement)
+        guards.append_only(op.get_bind(), table)
     for table, columns in STATUS_ONLY.items():
-        for statement in status_only(dialect, table, columns):
-            op.execute(statement)
-
-
-def append_only(dialect: str, table: str) -> Iterator[str]:
-    """The statements after which the database itself refuses to change or delete a row of the table."""
-    yield refusal(dialect, table, "update", f"UPDATE ON {table}", f"{table} is append-only")
-    yield refusal(dialect, table, "delete", f"DELETE ON {table}", f"{table} is append-only")
-
-
-def status_only(dialect: str, table: str, columns: tuple[str, ...]) -> Iterator[str]:
-    """The statements after which the database refuses to change these columns or to delete a row of the table."""
-    yield refusal(
-        dialect, table, "update", f"UPDATE OF {', '.join(columns)} ON {table}", f"only the status of a {table} changes"
-    )
-    yield refusal(dialect, table, "delete", f"DELETE ON {table}", f"a {table} is never deleted")
-
-
-def refusal(dialect: str, table: str, name: str, occasion: str, reason: str) -> str:
-    """A trigger that raises. Table names are constants of this file, never input."""
-    if dialect != "sqlite":
-        raise NotImplementedError(f"the append-only triggers are not written for {dialect}")
-    return f"CREATE TRIGGER {table}_no_{name} BEFORE {occasion} BEGIN SELECT RAISE(ABORT, '{reason}'); END"
+        guards.status_only(op.get_bind(), table, columns)
 
 
 def create_tables() -> None:
