@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 from config.errors import TallywatchError
+from config.roster import byte_order
 from config.values import zone_info
-from exporters import files
-from exporters.statements import Accounts, Draft, figures, held
+from exporters.review import CANNOT_FALL, breaks, held
+from exporters.seal import file_path, render, seal_of
+from exporters.statements import Accounts, Draft, figures, named
 from ledger import audit, definitions, statements
 from ledger.database import Database
 from ledger.statements import Approval, SealedStatement, Statement, StatementKey
@@ -50,9 +52,16 @@ def close_month(
         raise NotClosedError(f"no customer of the roster has a contract in {month}, so there is nothing to close")
     with database.connect() as connection:
         closed = {item.statement.key: item for item in statements.of_month(connection, month)}
-    looked_at = [
-        _already(closed[key]) if key in closed else _looked_at(database, accounts, key, approve=approve) for key in keys
-    ]
+    owners = {item.file.path: key for key, item in closed.items()}
+    looked_at: list[Outcome | Draft] = []
+    for key in keys:
+        owner = owners.setdefault(file_path(key), key)
+        if key in closed:
+            looked_at.append(_already(closed[key], _without_line(database, accounts, key)))
+        elif owner != key:
+            looked_at.append(Outcome(key, "held", _same_path(key, owner)))
+        else:
+            looked_at.append(_looked_at(database, accounts, key, approve=approve))
     approved: Approval = "by hand" if approve else "auto"
     return tuple(
         item if isinstance(item, Outcome) else _closed(database, item, accounts.at, approved, actor)
@@ -88,8 +97,8 @@ def seal(database: Database, draft: Draft, *, at: datetime, approved: Approval, 
 
     False when the statement is there already: another process was first, and nothing was written.
     """
-    content = files.render(draft.layout, draft.lines)
-    head, file = draft.statement(at, approved), files.seal_of(draft.key, content)
+    content = render(draft.layout, draft.lines)
+    head, file = draft.statement(at, approved), seal_of(draft.key, content)
     with database.begin() as connection:
         month = statements.of_month(connection, draft.key.month)
         if any(item.statement.key == draft.key for item in month):
@@ -120,11 +129,14 @@ def _looked_at(database: Database, accounts: Accounts, key: StatementKey, *, app
     if accounts.at < ready:
         local = ready.astimezone(zone_info(accounts.config.settings.zone)).isoformat(timespec="seconds")
         return Outcome(key, "too early", f"{key} can be closed from {local}")
-    draft = accounts.draft(key)
     export = accounts.config.exports[key.export]
+    compared = [name for name in export.views if accounts.config.views[name].aggregation in CANNOT_FALL]
+    draft = accounts.draft(key)
     with database.connect() as connection:
-        told = statements.stated_quantities(connection, export.views, accounts.start(key))
+        told = statements.stated_quantities(connection, compared, accounts.start(key))
         reason = held(draft, told, export.tolerance)
+        covered = statements.covered(connection, key.export, _around(key.month))
+        draft = replace(draft, concerns=(*draft.concerns, *breaks(draft, covered, accounts.roster)))
     if reason is not None:
         return Outcome(key, "held", reason, draft)
     if not approve and (export.approve == "manual" or draft.concerns):
@@ -138,10 +150,26 @@ def _closed(database: Database, draft: Draft, at: datetime, approved: Approval, 
     return Outcome(draft.key, "already closed", f"{draft.key} was closed meanwhile by another process")
 
 
-def _already(item: SealedStatement) -> Outcome:
+def _already(item: SealedStatement, without_line: Sequence[str]) -> Outcome:
     head = item.statement
     closed_at = head.closed_at.isoformat(timespec="seconds")
-    return Outcome(head.key, "already closed", f"{head.key} was already closed at {closed_at}: {_rows(item.rows)}")
+    sentence = f"{head.key} was already closed at {closed_at}: {_rows(item.rows)}"
+    if without_line:
+        sentence += f"; it stays so, though these customers of the roster have no line in it: {named(without_line)}"
+    return Outcome(head.key, "already closed", sentence)
+
+
+def _without_line(database: Database, accounts: Accounts, key: StatementKey) -> list[str]:
+    """Who would have a line in a closed statement by today's roster, and has none."""
+    with database.connect() as connection:
+        stated = {item.customer for item in statements.covered(connection, key.export, [key.month])}
+    return sorted(accounts.expected(key) - stated, key=byte_order)
+
+
+def _around(month: str) -> list[str]:
+    """The month before, the month itself and the month after: those whose periods can meet the month's."""
+    number = int(month[:4]) * 12 + int(month[5:]) - 1
+    return [f"{one // 12:04}-{one % 12 + 1:02}" for one in range(number - 1, number + 2)]
 
 
 def _review(draft: Draft) -> str:
@@ -156,10 +184,11 @@ def _refuse_same_path(head: Statement, path: str, month: Iterable[SealedStatemen
     """An export called billing-day15 would share a file with billing's customers of billing day 15."""
     for item in month:
         if item.file.path == path:
-            raise NotClosedError(
-                f"{head.key} cannot be closed, because {path} is the file of {item.statement.key}; "
-                "rename one of the exports"
-            )
+            raise NotClosedError(_same_path(head.key, item.statement.key))
+
+
+def _same_path(key: StatementKey, owner: StatementKey) -> str:
+    return f"{key} cannot be closed, because {file_path(key)} is the file of {owner}; rename one of the exports"
 
 
 def _rows(number: int) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from config.errors import UsageError
 from ledger.clock import cut
 from ledger.statements import SealedStatement, StatementKey
 
@@ -70,7 +71,39 @@ def render(month: str, entries: Sequence[Entry], *, provisional: bool) -> bytes:
     counted = [entry.counted_to for entry in entries if entry.counted_to is not None]
     if provisional and counted:
         document["counted_to"] = _instant(max(counted))
-    return (json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return _text(document)
+
+
+def listed(content: bytes) -> dict[str, str]:
+    """The files that a manifest lists, with their hashes; nothing when it is not of this form."""
+    try:
+        return {str(entry["path"]): str(entry["sha256"]) for entry in json.loads(content)["files"]}
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def without(content: bytes, paths: Collection[str]) -> bytes | None:
+    """A manifest for which `listed` finds files, without these; None when it would list none."""
+    document = json.loads(content)
+    document["files"] = [entry for entry in document["files"] if entry["path"] not in paths]
+    if not document["files"]:
+        return None
+    counted = [str(entry["counted_to"]) for entry in document["files"] if "counted_to" in entry]
+    if counted:
+        document["counted_to"] = max(counted)  # texts of one form, and so in the order of their instants
+    return _text(document)
+
+
+def refuse_occupied(folder: Path, month: str, *, provisional: bool) -> None:
+    """Does nothing when files of that month, provisional or not, may be written into the folder.
+
+    Raises:
+        UsageError: when its manifest is of other files.
+        OSError: when the manifest is there and cannot be read.
+    """
+    found = occupant(folder, month, provisional=provisional)
+    if found is not None:
+        raise UsageError(f"{folder} holds {found}, which would be overwritten; choose another folder with --out")
 
 
 def occupant(folder: Path, month: str, *, provisional: bool) -> str | None:
@@ -113,6 +146,10 @@ def _document(entry: Entry) -> dict[str, Any]:
     if entry.counted_to is not None:
         document["counted_to"] = _instant(entry.counted_to)
     return document
+
+
+def _text(document: Mapping[str, Any]) -> bytes:
+    return (json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def _instant(at: datetime) -> str:

@@ -6,11 +6,11 @@ A statement is first a draft, which depends on the logs and on the configuration
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 from config.errors import TallywatchError
 from config.models import Config
@@ -19,13 +19,12 @@ from exporters import pricing
 from exporters.layouts import layout_named
 from ledger.definitions import Definition, define
 from ledger.periods import day_start, period_of_month
-from ledger.quantities import decimal_text
 from ledger.records import Period
-from ledger.statements import Approval, Line, Stated, Statement, StatementKey
+from ledger.statements import Approval, Line, Statement, StatementKey
 from logviews.readings import Integrity, ViewCount, count_view
 from logviews.store import LogStore
 
-_NAMED = 10  # customers that a sentence names before it counts the rest
+_NAMED: Final = 10  # customers that a sentence names before it counts the rest
 
 
 class StatementError(TallywatchError):
@@ -101,6 +100,12 @@ class Accounts:
         lateness = (self.config.stores[self.config.views[view].store].lateness for view in export.views)
         return self.event_cutoff(key) + max(export.settle, *lateness, timedelta(0))
 
+    def expected(self, key: StatementKey) -> frozenset[str]:
+        """Who must have a line in a statement, by today's roster; nobody is known beforehand on an open one."""
+        if self.roster.open:
+            return frozenset()
+        return frozenset(c.id for c in self._under_contract(key.export, key.month) if c.billing_day == key.billing_day)
+
     def draft(self, key: StatementKey) -> Draft:
         """Counts and prices a statement. Costs one full count per view and billing day.
 
@@ -129,7 +134,7 @@ class Accounts:
                 *(define("tier", name, self.config.tiers[name]) for name in tiers),
                 self._roster_definition,
             ),
-            integrity=tuple(count.integrity for count in counts.values()),
+            integrity=tuple(self._own(key, count) for count in counts.values()),
             lines=tuple(lines),
             concerns=tuple(self._concerns(key)),
         )
@@ -151,17 +156,26 @@ class Accounts:
             else:
                 yield Line(id_, name, tier, meter, period, quantity)
 
+    def _own(self, key: StatementKey, count: ViewCount) -> Integrity:
+        """The integrity line of one statement: who has another billing day is in another one, and unselected here."""
+        others = sum(
+            reading.messages
+            for id_, reading in count.readings.items()
+            if (customer := self.roster.find(id_)) is not None and customer.billing_day != key.billing_day
+        )
+        whole = count.integrity
+        return replace(whole, selected=whole.selected - others, unselected=whole.unselected + others)
+
     def _check_complete(self, key: StatementKey, lines: Sequence[Line]) -> None:
         """A customer twice or none would be a wrong invoice, whatever the reason."""
         stated = [line.customer for line in lines]
         twice = [id_ for id_, following in pairwise(stated) if id_ == following]
         if twice:
-            raise StatementError(f"{key}: several views count {_named(twice)}; let each view select other customers")
+            raise StatementError(f"{key}: several views count {named(twice)}; let each view select other customers")
         if not self.roster.open:
-            expected = {c.id for c in self._under_contract(key.export, key.month) if c.billing_day == key.billing_day}
-            wrong = sorted(expected.symmetric_difference(stated), key=byte_order)
+            wrong = sorted(self.expected(key).symmetric_difference(stated), key=byte_order)
             if wrong:
-                raise StatementError(f"{key}: the count and the roster do not agree about {_named(wrong)}")
+                raise StatementError(f"{key}: the count and the roster do not agree about {named(wrong)}")
 
     def _count(self, name: str, key: StatementKey) -> ViewCount:
         cached = self._counts.get((name, key.month, key.billing_day))
@@ -242,29 +256,6 @@ def overlaps(customer: RosterCustomer, period: Period) -> bool:
     return begins < ends
 
 
-def held(draft: Draft, stated: Iterable[Stated], tolerance: int) -> str | None:
-    """Why a draft must not be sealed: customers were told of more than it counts, by more than `tolerance`.
-
-    None when nobody was. Only notices about the very same view and period are compared.
-    """
-    lines = {(line.customer, line.view, line.period.start, line.period.end): line for line in draft.lines}
-    told: dict[str, Stated] = {}
-    for item in stated:
-        line = lines.get((item.customer, item.view, item.period_start, item.period_end))
-        if line is not None and item.quantity > (line.quantity or 0) + tolerance:
-            worst = told.get(item.customer)
-            told[item.customer] = item if worst is None or item.quantity > worst.quantity else worst
-    if not told:
-        return None
-    counted = {line.customer: decimal_text(line.quantity or 0) for line in draft.lines if line.customer in told}
-    ids = sorted(told, key=byte_order)
-    people = _named([f"{id_} (told {decimal_text(told[id_].quantity)}, counted {counted[id_]})" for id_ in ids])
-    return (
-        f"{draft.key} is held: notices stated more than is counted now, beyond the tolerance of {tolerance}: {people}; "
-        f"find out which messages are missing, or raise exports.{draft.key.export}.tolerance"
-    )
-
-
 def figures(integrity: Integrity) -> dict[str, Any]:
     """An integrity line as plain JSON."""
     return {
@@ -273,7 +264,8 @@ def figures(integrity: Integrity) -> dict[str, Any]:
     }
 
 
-def _named(customers: Sequence[str]) -> str:
+def named(customers: Sequence[str]) -> str:
+    """A few of the customers, and how many more there are; fit for a terminal."""
     more = f" and {len(customers) - _NAMED} more" if len(customers) > _NAMED else ""
     named = ", ".join(customers[:_NAMED]) + more
     # control characters of a hostile id must not reach the terminal

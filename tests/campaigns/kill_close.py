@@ -1,29 +1,25 @@
 """Kills `tallywatch close` at random moments, runs it again, and looks at what is left.
 
 After a kill a statement is whole in the ledger or not there, and a file is as it will be or not there. After the next
-run each statement is there once, every file has the bytes of a close that nobody disturbed, and the manifest fits.
+run each statement is there once, every file has the bytes of a close that nobody disturbed, the manifest fits, and no
+provisional file is left.
 
     python tests/campaigns/kill_close.py --moments 50 --seed 1
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
-import os
 import random
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[2]
+from campaign import kill_after, run_to_end, start
+
 MONTH = "2025-10"
 CONFIGURATION = """
 settings: {database: "sqlite:///t.db", zone: Europe/Stockholm}
@@ -51,18 +47,8 @@ class Statement(NamedTuple):
     audits: int
 
 
-def command(base: Path, *arguments: str) -> list[str]:
-    """The real command line, on the configuration in `base`."""
-    return [sys.executable, "-m", "tallywatch", "--config", str(base / "tallywatch.yaml"), *arguments]
-
-
-def environment() -> dict[str, str]:
-    """Our own program, wherever the campaign is started."""
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
-
-
 def prepare(base: Path, customers: int) -> None:
-    """A configuration with so many customers of two billing days, and their messages in the store."""
+    """So many customers of two billing days, their messages in the store, and provisional files."""
     base.mkdir()
     (base / "tallywatch.yaml").write_text(CONFIGURATION)
     rows = [f"c{number:06},basic,{1 if number % 3 else 15}" for number in range(customers)]
@@ -72,9 +58,8 @@ def prepare(base: Path, customers: int) -> None:
             for copy in range(number % 4):
                 message = {"id": f"{number}-{copy}", "c": f"c{number:06}", "s": "x", "t": f"2025-10-2{copy}T10:00:00Z"}
                 file.write(json.dumps(message) + "\n")
-    subprocess.run(
-        command(base, "ingest", "api", str(base / "messages.jsonl")), check=True, capture_output=True, env=environment()
-    )
+    run_to_end(base, "ingest", "api", str(base / "messages.jsonl"))
+    run_to_end(base, "export", MONTH, "--provisional")
 
 
 def in_ledger(base: Path) -> list[Statement]:
@@ -102,17 +87,9 @@ def in_ledger(base: Path) -> list[Statement]:
 
 
 def in_folder(base: Path) -> dict[str, bytes]:
-    """Every file in the month's folder, hidden ones too."""
+    """Every file in the month's folder, hidden ones too; not the provisional ones below it."""
     folder = base / "exports" / MONTH
-    return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.is_dir() else {}
-
-
-def run_to_end(base: Path) -> float:
-    """A close that nobody disturbs; how many seconds it took."""
-    started = time.perf_counter()
-    done = subprocess.run(command(base, "close", MONTH), check=False, capture_output=True, text=True, env=environment())
-    assert done.returncode == 0, done.stderr
-    return time.perf_counter() - started
+    return {path.name: path.read_bytes() for path in folder.glob("*") if path.is_file()}
 
 
 class Moment(NamedTuple):
@@ -122,19 +99,6 @@ class Moment(NamedTuple):
     seconds: float  # that the close ran
     statements: int
     files: int
-
-
-def kill_after(base: Path, seconds: float) -> bool:
-    """Starts a close and kills it; whether it still ran."""
-    with subprocess.Popen(
-        command(base, "close", MONTH), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()
-    ) as process:
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            return True
-        return False
 
 
 def check_manifest(files: dict[str, bytes]) -> None:
@@ -150,19 +114,20 @@ def one_moment(
     """Kills one close after so many seconds and checks what is left, then what the next run makes of it."""
     shutil.copytree(prepared, folder)
     started = time.perf_counter()
-    killed = kill_after(folder, seconds)
+    killed = kill_after(seconds, folder, "close", MONTH)
     ran = time.perf_counter() - started
     left = in_ledger(folder)
     assert all(statement in expected for statement in left), f"half a statement: {left}"
     visible = {name: content for name, content in in_folder(folder).items() if not name.startswith(".")}
     for name, content in visible.items():
         assert name == "manifest.json" or content == wanted[name], f"{name} is not whole"
-    run_to_end(folder)
+    run_to_end(folder, "close", MONTH)
     assert in_ledger(folder) == expected, "the statements are not those of an undisturbed close"
+    assert not (folder / "exports" / MONTH / "provisional").exists(), "provisional files outlived the close"
     files = in_folder(folder)
     assert {name: content for name, content in files.items() if name != "manifest.json"} == wanted
     check_manifest(files)
-    run_to_end(folder)
+    run_to_end(folder, "close", MONTH)
     assert in_folder(folder) == files, "writing the files again changed them"
     shutil.rmtree(folder)
     return Moment(killed, ran, len(left), len(visible))
@@ -174,7 +139,7 @@ def campaign(work: Path, moments: int, seed: int, customers: int) -> None:
     prepared, reference = work / "prepared", work / "reference"
     prepare(prepared, customers)
     shutil.copytree(prepared, reference)
-    seconds = run_to_end(reference)
+    seconds = run_to_end(reference, "close", MONTH)
     expected, wanted = in_ledger(reference), in_folder(reference)
     check_manifest(wanted)
     del wanted["manifest.json"]  # it names the instant of the close
@@ -196,16 +161,5 @@ def campaign(work: Path, moments: int, seed: int, customers: int) -> None:
     raise AssertionError(f"only {kills} of {moments} closes could be killed before they were done")
 
 
-def main() -> None:
-    """Runs the campaign with the options of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--moments", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--customers", type=int, default=20_000)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="kill-close-") as work:
-        campaign(Path(work), options.moments, options.seed, options.customers)
-
-
 if __name__ == "__main__":
-    main()
+    start(campaign, __doc__, "customers")

@@ -8,27 +8,21 @@ end each message is counted exactly once, the ledger is sound, and the stores' f
 
 from __future__ import annotations
 
-import argparse
 import csv
 import gzip
 import json
-import os
 import random
 import shutil
-import signal
 import sqlite3
 import subprocess
-import sys
-import tempfile
-import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import zstandard
+from campaign import command, environment, kill_after, run_to_end, start
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = """
 settings: {database: "sqlite:///t.db", zone: UTC}
 stores:
@@ -41,16 +35,6 @@ views:
 SPAN = ("--from", "2025-10-01T00:00:00Z", "--to", "2025-11-01T00:00:00Z")
 Figures = dict[str, tuple[Counter[str], int]]
 """Store -> messages by customer, and duplicates refused."""
-
-
-def command(base: Path, *arguments: str) -> list[str]:
-    """The real command line, on the configuration in `base`."""
-    return [sys.executable, "-m", "tallywatch", "--config", str(base / "tallywatch.yaml"), *arguments]
-
-
-def environment() -> dict[str, str]:
-    """Our own program, wherever the campaign is started."""
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 @dataclass(frozen=True)
@@ -160,36 +144,6 @@ def strangers(base: Path) -> list[str]:
     return sorted(path for path in found - known if Path(path).name != "lock" and "/columns/" not in path)
 
 
-def run_to_end(case: Case, store: str) -> float:
-    """An ingest of a store's files that nobody disturbs; how many seconds it took."""
-    started = time.perf_counter()
-    done = subprocess.run(
-        command(case.base, "ingest", store, *case.ingests[store]),
-        check=False,
-        capture_output=True,
-        text=True,
-        env=environment(),
-    )
-    assert done.returncode == 0, done.stderr
-    return time.perf_counter() - started
-
-
-def kill_after(case: Case, store: str, seconds: float) -> bool:
-    """Starts an ingest and kills it; whether it still ran."""
-    with subprocess.Popen(
-        command(case.base, "ingest", store, *case.ingests[store]),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=environment(),
-    ) as process:
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            return True
-        return False
-
-
 class Moment(NamedTuple):
     """What one kill left behind."""
 
@@ -205,12 +159,12 @@ def one_moment(prepared: Case, folder: Path, store: str, seconds: float) -> Mome
     shutil.copytree(prepared.base, folder)
     ingests = {name: [str(folder / Path(file).name) for file in files] for name, files in prepared.ingests.items()}
     case = Case(folder, ingests, {}, prepared.lines)
-    killed = kill_after(case, store, seconds)
+    killed = kill_after(seconds, folder, "ingest", store, *case.ingests[store])
     parts = check_ledger(folder) if (folder / "t.db").exists() else 0
     left = len(strangers(folder)) if parts else 0
     taken = sources(folder, "ids") if parts else 0
     for name in ("ids", "lines"):
-        run_to_end(case, name)
+        run_to_end(folder, "ingest", name, *case.ingests[name])
     found, (customers, duplicates) = counted(folder), prepared.expected["ids"]
     assert found["lines"] == prepared.expected["lines"], "a line was lost or counted twice"
     assert found["ids"][0] == customers, "an id was lost or counted twice"
@@ -258,7 +212,7 @@ def campaign(work: Path, moments: int, seed: int, lines: int) -> None:
     lasted = {}
     shutil.copytree(prepared.base, work / "measured")
     for store in prepared.ingests:
-        lasted[store] = run_to_end(Case(work / "measured", prepared.ingests, {}, lines), store)
+        lasted[store] = run_to_end(work / "measured", "ingest", store, *prepared.ingests[store])
     kills, interrupted = 0, 0
     for _ in range(moments * 5):
         store = dice.choice(["ids", "lines"])
@@ -281,16 +235,5 @@ def campaign(work: Path, moments: int, seed: int, lines: int) -> None:
     raise AssertionError(f"only {kills} of {moments} ingests could be killed before they were done")
 
 
-def main() -> None:
-    """Runs the campaign with the options of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--moments", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--lines", type=int, default=20_000)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="kill-ingest-") as work:
-        campaign(Path(work), options.moments, options.seed, options.lines)
-
-
 if __name__ == "__main__":
-    main()
+    start(campaign, __doc__, "lines")

@@ -13,6 +13,13 @@ import click
 from click.testing import CliRunner
 
 from config.errors import TallywatchError
+from config.load import load
+from exporters.statements import Accounts, Draft
+from ledger.clock import now
+from ledger.database import Database, open_database
+from ledger.statements import StatementKey
+from logviews.embedded import Embedded
+from logviews.fields import used_fields
 from tallywatch.cli import cli
 
 TIERS = """
@@ -98,6 +105,20 @@ class World:
         if error is not None:
             raise error
         return Result(0, result.stdout, result.stderr)
+
+    def database(self) -> Database:
+        """The ledger; whoever opens it closes it."""
+        return open_database(f"sqlite:///{self.base}/t.db", simulation=False, now=now())
+
+    def draft(self, export: str, month: str = "2025-10", billing_day: int = 1) -> Draft:
+        """A statement as it would be sealed now."""
+        loaded, database = load(self.base / "tallywatch.yaml"), self.database()
+        store = Embedded("api", loaded.config.stores["api"], used_fields(loaded.config, "api"), database)
+        draft = Accounts(loaded.config, loaded.roster, lambda _: store, now()).draft(
+            StatementKey(export, month, billing_day)
+        )
+        database.close()
+        return draft
 
     def month(self, month: str = "2025-10") -> Path:
         """The folder of a month's files."""

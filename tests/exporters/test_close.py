@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,17 +16,15 @@ from exporting import CUSTOMERS, EXPORTS, TIERS, World
 
 from config.load import load
 from exporters.closing import seal
-from exporters.statements import Accounts, Draft, held, overlaps
+from exporters.review import held
+from exporters.statements import Accounts, Draft, overlaps
 from ledger import outbox
 from ledger.audit import verify_chain
 from ledger.clock import now
-from ledger.database import Database, open_database
 from ledger.facts import CustomerFacts
 from ledger.periods import period_of_month
 from ledger.records import NoticeDue, Period, customer
 from ledger.statements import Line, Stated, StatementKey, find, lines_of
-from logviews.embedded import Embedded
-from logviews.fields import used_fields
 
 BILLING = (
     b"Customer ID,Tier,Total Calls,Included Calls,Overage Calls,Overage Amount\r\n"
@@ -35,16 +34,6 @@ STATISTICS = (
     b"Customer ID,Total Calls,Timestamp\r\n"
     b"A,5,2025-11-01T00:00:00+01:00\r\nB,0,2025-11-01T00:00:00+01:00\r\nC,7,2025-11-01T00:00:00-04:00\r\n"
 )
-
-
-def database_of(world: World) -> Database:
-    return open_database(f"sqlite:///{world.base}/t.db", simulation=False, now=now())
-
-
-def draft_of(world: World, database: Database, export: str = "billing") -> Draft:
-    loaded = load(world.base / "tallywatch.yaml")
-    store = Embedded("api", loaded.config.stores["api"], used_fields(loaded.config, "api"), database)
-    return Accounts(loaded.config, loaded.roster, lambda _: store, now()).draft(StatementKey(export, "2025-10", 1))
 
 
 def tell(world: World, customer_id: str, quantity: str, view: str = "basic", month: str = "2025-10") -> None:
@@ -64,7 +53,7 @@ def tell(world: World, customer_id: str, quantity: str, view: str = "basic", mon
         decided_at=period.end - timedelta(days=1), keys=(f"{customer_id}{quantity}{view}{month}",),
         facts=facts.to_json(),
     )  # fmt: skip
-    database = database_of(world)
+    database = world.database()
     with database.begin() as connection:
         outbox.insert(connection, [due], sender_domain="localhost")
     database.close()
@@ -93,8 +82,12 @@ def test_closing_writes_both_layouts_and_a_manifest_of_them(world: World) -> Non
 
 def test_the_summary_shows_tiers_totals_integrity_and_paths(world: World) -> None:
     output = world.run("close", "2025-10", "--export", "billing").output
-    rows = {line.split()[0]: line.split()[1:] for line in output.splitlines() if line.strip()}
-    assert rows["basic"] == ["15", "5", "7", "1", "2", "0", "0", "2025-10-31T23:00:00.000+00:00"]  # the integrity line
+    assert "counted to 2025-11-01T00:00:00+01:00" in output
+    rows = {
+        line.split()[0]: line.split()[1:] for line in output.partition("Messages: ")[2].splitlines() if line.strip()
+    }
+    assert (rows["total"], rows["selected"], rows["unselected"]) == (["15", "15"], ["5", "7"], ["7", "5"])
+    assert (rows["unattributed"], rows["unknown"], rows["outside"]) == (["1", "1"], ["2", "2"], ["0", "0"])
     assert ["basic", "2", "5", "2", "0.03"] in [line.split() for line in output.splitlines()]
     assert ["total", "3", "12", "4", "0.33"] in [line.split() for line in output.splitlines()]
     assert str(world.month() / "billing.csv") in output
@@ -102,7 +95,7 @@ def test_the_summary_shows_tiers_totals_integrity_and_paths(world: World) -> Non
 
 def test_what_was_sealed_is_in_the_ledger_with_its_definitions_and_an_audit_row(world: World) -> None:
     world.run("close", "2025-10")
-    database = database_of(world)
+    database = world.database()
     with database.connect() as connection:
         sealed = find(connection, StatementKey("billing", "2025-10", 1))
         assert sealed is not None
@@ -178,7 +171,7 @@ def test_a_bad_period_is_wrong_usage(world: World, command: str, period: str) ->
 
 def test_an_unknown_export_is_answered_with_the_nearest_name(world: World) -> None:
     result = world.run("close", "2025-10", "--export", "biling")
-    assert (result.status, result.error) == (2, "there is no export 'biling'; did you mean billing?")
+    assert (result.status, result.error) == (2, "there is no export 'biling' (did you mean billing?)")
 
 
 def test_a_store_that_cannot_answer_leaves_nothing_behind(world: World) -> None:
@@ -291,8 +284,8 @@ def test_a_store_that_fell_silent_before_the_end_needs_a_person(world: World) ->
 
 
 def test_of_two_processes_that_close_at_once_one_wins(world: World) -> None:
-    database = database_of(world)
-    draft = draft_of(world, database)
+    database = world.database()
+    draft = world.draft("billing")
     won: list[bool] = []
     barrier = threading.Barrier(4)
 
@@ -311,15 +304,127 @@ def test_of_two_processes_that_close_at_once_one_wins(world: World) -> None:
     assert world.rows("SELECT count(*) FROM line") == [(3,)]
 
 
+B_ON_THE_15TH = CUSTOMERS.replace("{id: B, tier: basic}", "{id: B, tier: basic, billing_day: 15}")
+
+
 def test_two_exports_that_would_share_a_file_are_not_both_closed(world: World) -> None:
-    world.write(
-        customers=CUSTOMERS.replace("{id: B, tier: basic}", "{id: B, tier: basic, billing_day: 15}"),
-        exports=EXPORTS.replace("statistics:", "billing-day15:"),
-    )
+    world.write(customers=B_ON_THE_15TH, exports=EXPORTS.replace("statistics:", "billing-day15:"))
     world.run("close", "2025-10", "--export", "billing")
     result = world.run("close", "2025-10", "--export", "billing-day15")
     assert result.status == 1
     assert "rename one of the exports" in result.error
+
+
+def test_an_export_that_cannot_be_closed_keeps_no_other_from_its_files(world: World) -> None:
+    world.write(customers=B_ON_THE_15TH, exports=EXPORTS.replace("statistics:", "billing-day15:"))
+    for _ in range(2):
+        result = world.run("close", "2025-10")
+        assert (result.status, "rename one of the exports" in result.error) == (1, True)
+        assert sorted(world.files()) == ["billing-day15-day15.csv", "billing-day15.csv", "billing.csv", "manifest.json"]
+
+
+def test_the_integrity_figures_of_a_statement_are_those_of_its_own_customers(world: World) -> None:
+    world.write(customers=B_ON_THE_15TH)
+    world.ingest([*world.calls("B", 2, "2025-10-14"), *world.calls("B", 4, "2025-11-14")])
+    world.ingest(world.calls("A", 9, "2025-10-20"))
+    world.run("close", "2025-10", "--export", "billing")
+    calls = {name: sum(int(row.split(b",")[2]) for row in content.splitlines()[1:])
+             for name, content in world.files().items() if name.endswith(".csv")}  # fmt: skip
+    assert calls == {"billing.csv": 21, "billing-day15.csv": 4}
+    for entry in json.loads(world.files()["manifest.json"])["files"]:
+        figures = entry["integrity"].values()
+        assert sum(one["selected"] for one in figures) == calls[entry["path"]]
+        for one in figures:
+            heaps = ("selected", "unselected", "unattributed", "unknown", "outside")
+            assert one["total"] == sum(one[name] for name in heaps)
+
+
+def test_a_part_of_a_period_that_another_statement_has_already_needs_a_person(world: World) -> None:
+    world.run("close", "2025-10")
+    world.write(customers=B_ON_THE_15TH)
+    shown = world.run("close", "2025-10", "--export", "billing")
+    assert "B (until 2025-11-01T00:00:00+01:00 in billing 2025-10)" in shown.output
+    assert "a part of the period would be stated twice" in shown.output
+    assert sorted(world.files()) == ["billing.csv", "manifest.json", "statistics.csv"]
+    assert world.run("close", "2025-10", "--export", "billing", "--approve").status == 0
+    assert "billing-day15.csv" in world.files()
+
+
+def test_a_stretch_of_time_between_two_statements_needs_a_person(world: World) -> None:
+    world.run("close", "2025-10")
+    world.write(customers=B_ON_THE_15TH.replace("zone: America/New_York", "zone: Europe/Paris"))
+    shown = world.run("close", "2025-11", "--export", "billing")
+    assert "B (from 2025-11-01T00:00:00+01:00)" in shown.output
+    assert "in no statement" in shown.output
+    assert "C (until 2025-11-01T05:00:00+01:00 in billing 2025-10)" in shown.output  # when New York's October ended
+
+
+def test_a_stretch_of_time_without_a_contract_is_in_no_statement(world: World) -> None:
+    world.run("close", "2025-10")
+    world.write(customers=B_ON_THE_15TH.replace("billing_day: 15", "billing_day: 15, from: 2025-11-15"))
+    assert "billing 2025-11, billing day 15 is closed" in world.run("close", "2025-11").output
+
+
+def test_months_that_follow_one_another_need_nobody(world: World) -> None:
+    world.write(customers=B_ON_THE_15TH.replace("{id: A,", "{id: A, until: 2025-11-20,"))
+    for month in ("2025-10", "2025-12", "2025-11"):
+        result = world.run("close", month)
+        assert result.status == 0, result.error
+        assert f"billing {month} is closed" in result.output, result.output
+
+
+def test_a_customer_who_came_to_the_roster_after_the_close_is_told_of(world: World) -> None:
+    world.run("close", "2025-10")
+    assert "roster" not in world.run("close", "2025-10").output
+    world.write(customers=CUSTOMERS + "  - {id: D, tier: basic}\n  - {id: E, tier: basic, from: 2025-11-01}\n")
+    before = world.files()
+    result = world.run("close", "2025-10")
+    assert "customers of the roster have no line in it: D" in result.output
+    assert (result.status, world.files()) == (0, before)
+
+
+@pytest.mark.parametrize("aggregation", ["latest", "min", "average"])
+def test_a_figure_that_may_fall_holds_no_close(world: World, aggregation: str) -> None:
+    views = "\nviews:\n  size: {store: api, count: {AGGREGATION: n}}\n".replace("AGGREGATION", aggregation)
+    exports = "\nexports:\n  sizes: {views: [size], layout: statistics, approve: auto}\n"
+    world.write(views=views, exports=exports)
+    world.ingest([{"c": "A", "t": "2025-10-07T00:00:00Z", "n": 90}, {"c": "A", "t": "2025-10-08T00:00:00Z", "n": 7}])
+    tell(world, "A", "90", view="size")
+    result = world.run("close", "2025-10")
+    assert result.status == 0, result.error
+
+
+def test_the_largest_value_cannot_fall(world: World) -> None:
+    views = "\nviews:\n  size: {store: api, count: {max: n}}\n"
+    world.write(views=views, exports="\nexports:\n  sizes: {views: [size], layout: statistics, approve: auto}\n")
+    world.ingest([{"c": "A", "t": "2025-10-08T00:00:00Z", "n": 7}])
+    tell(world, "A", "90", view="size")
+    result = world.run("close", "2025-10")
+    assert (result.status, "A (told 90, counted 7)" in result.error) == (1, True)
+
+
+@pytest.mark.parametrize("day", [28, 29, 30, 31])
+def test_the_last_days_of_a_month_bill_each_message_once(world: World, day: int) -> None:
+    world.write(
+        customers=f"\ncustomers:\n  - {{id: A, tier: basic, billing_day: {day}}}\n",
+        views="\nviews:\n  basic: {store: api, meter: api_calls}\n",
+        exports=EXPORTS.replace("basic, pro", "basic"),
+    )
+    days = [date(2025, 1, 1) + timedelta(days=number) for number in range(150)]
+    world.ingest([one for each in days for one in world.calls("A", 1, each.isoformat())])
+    found = []
+    for month in ("2025-01", "2025-02", "2025-03", "2025-04"):
+        assert world.run("close", month, "--export", "billing").status == 0
+        [row] = world.files(world.month(month))[f"billing-day{day}.csv"].splitlines()[1:]
+        found.append(int(row.split(b",")[2]))
+    starts = [
+        date(2025, 1, day),
+        date(2025, 2, 28),
+        date(2025, 3, day),
+        date(2025, 4, min(day, 30)),
+        date(2025, 5, day),
+    ]
+    assert found == [(after - before).days for before, after in pairwise(starts)]
 
 
 def test_a_file_in_the_way_is_a_sentence_and_the_next_run_writes_the_files(world: World) -> None:

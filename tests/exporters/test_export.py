@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 from exporting import EXPORTS, World
 
-from exporters.files import FilesError, write_atomically
+from config.errors import UsageError
+from exporters import provisional
+from exporters.closing import seal
+from exporters.disk import FilesError, write_atomically
 from exporters.manifest import occupant
+from ledger.clock import now
 
 
 def test_exporting_again_gives_the_same_bytes(world: World, tmp_path: Path) -> None:
@@ -55,8 +59,7 @@ def test_before_the_close_only_provisional_files_are_written(world: World) -> No
     assert {entry["closed_at"] for entry in manifest["files"]} == {None}
     assert world.rows("SELECT count(*) FROM statement") == [(0,)]
     world.run("close", "2025-10")
-    after = world.files()
-    assert after["billing.csv"] == after["provisional/billing.csv"]
+    assert world.files()["billing.csv"] == files["provisional/billing.csv"]
 
 
 def test_an_open_month_is_counted_up_to_now(world: World) -> None:
@@ -83,6 +86,125 @@ def test_a_closed_month_is_not_provisional_any_more(world: World) -> None:
     result = world.run("export", "2025-10", "--provisional")
     assert (result.status, "no longer provisional" in result.error) == (1, True)
     assert world.files() == before
+
+
+def test_closing_removes_what_was_provisional_and_says_so(world: World) -> None:
+    world.run("export", "2025-10", "--provisional")
+    result = world.run("close", "2025-10")
+    assert sorted(world.files()) == ["billing.csv", "manifest.json", "statistics.csv"]
+    assert not (world.month() / "provisional").exists()
+    for name in ("billing.csv", "statistics.csv", "manifest.json"):
+        path = world.month() / "provisional" / name
+        assert f"removed, because the month is closed now: {path}" in result.output
+    assert "removed" not in world.run("close", "2025-10").output
+
+
+def test_what_is_still_open_stays_provisional(world: World) -> None:
+    world.run("export", "2025-10", "--provisional")
+    before = world.files()
+    world.run("close", "2025-10", "--export", "billing")
+    after = world.files()
+    assert sorted(name for name in after if name.startswith("provisional/")) == [
+        "provisional/manifest.json", "provisional/statistics.csv",
+    ]  # fmt: skip
+    assert [entry["path"] for entry in json.loads(after["provisional/manifest.json"])["files"]] == ["statistics.csv"]
+    world.run("close", "2025-10", "--export", "statistics")
+    assert not (world.month() / "provisional").exists()
+    assert before["provisional/statistics.csv"] == world.files()["statistics.csv"]
+
+
+def test_a_provisional_file_that_somebody_changed_and_files_of_others_are_kept(world: World) -> None:
+    world.run("export", "2025-10", "--provisional")
+    folder = world.month() / "provisional"
+    (folder / "billing.csv").write_text("my notes")
+    (folder / "more.txt").write_text("my notes")
+    (world.month() / "own.txt").write_text("mine")
+    for _ in range(2):  # said each time, as long as it lies there
+        result = world.run("close", "2025-10")
+        assert f"changed after it was written: {folder / 'billing.csv'}" in result.output
+        assert sorted(path.name for path in folder.iterdir()) == ["billing.csv", "manifest.json", "more.txt"]
+    (folder / "billing.csv").unlink()
+    world.run("close", "2025-10")
+    assert [path.name for path in folder.iterdir()] == ["more.txt"]
+    assert (world.month() / "own.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("path", ["../own.csv", "{}/own.csv", "billing.csv\\u0000"])
+def test_a_provisional_manifest_that_was_changed_removes_nothing_else(world: World, path: str) -> None:
+    world.run("export", "2025-10", "--provisional")
+    own = world.month() / "own.csv"
+    own.write_bytes(b"mine")
+    manifest = world.month() / "provisional" / "manifest.json"
+    text = manifest.read_text().replace('"path": "billing.csv"', f'"path": "{path.format(world.month())}"')
+    manifest.write_text(text)
+    assert world.run("close", "2025-10").status == 0
+    assert own.read_bytes() == b"mine"
+    assert (world.month() / "provisional" / "billing.csv").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"month": "2025-10", "provisional": true, "files": [{}]}'])
+def test_a_provisional_manifest_that_cannot_be_understood_is_left_alone(world: World, text: str) -> None:
+    world.run("export", "2025-10", "--provisional")
+    (world.month() / "provisional" / "manifest.json").write_text(text)
+    result = world.run("close", "2025-10")
+    assert result.status == 0
+    assert len(list((world.month() / "provisional").iterdir())) == 3
+
+
+def test_provisional_figures_are_not_written_of_what_was_closed_meanwhile(world: World) -> None:
+    database, draft = world.database(), world.draft("billing")
+    assert seal(database, draft, at=now(), approved="auto", actor="another process")
+    with pytest.raises(UsageError, match="billing 2025-10 was closed meanwhile"):
+        provisional.write(database, world.month() / "provisional", "2025-10", [draft], now())
+    database.close()
+    assert world.files() == {}
+
+
+def test_a_manifest_that_was_changed_is_put_right_and_said_so(world: World) -> None:
+    world.run("close", "2025-10", "--export", "billing")
+    path = world.month() / "manifest.json"
+    # the manifest of one statement is no mistake when the second one comes
+    assert f"written: {path}" in world.run("close", "2025-10").output
+    before = world.files()
+    told = f"restored, because it was not what was sealed: {path}"
+    changes = (
+        lambda text: text.replace('"rows": 3', '"rows": 4'), lambda text: text.replace("billing.csv", "b.csv"),
+        lambda text: "{}", lambda text: "", lambda text: "\udcff", lambda text: text[:-1],
+    )  # fmt: skip
+    for change in changes:
+        path.write_text(change(path.read_text()), errors="surrogateescape")
+        assert told in world.run("export", "2025-10").output
+        assert world.files() == before
+        assert told not in world.run("export", "2025-10").output
+    path.write_bytes(before["manifest.json"].replace(b'"rows": 3', b'"rows": 4', 1))
+    assert told in world.run("close", "2025-10").output
+    assert world.files() == before
+
+
+def test_a_copy_never_overwrites_a_file_of_somebody_else(world: World, tmp_path: Path) -> None:
+    world.run("close", "2025-10")
+    copy = tmp_path / "finance"
+    copy.mkdir()
+    (copy / "billing.csv").write_text("last year's")
+    refused = world.run("export", "2025-10", "--out", str(copy))
+    assert (refused.status, f"{copy / 'billing.csv'} is not ours" in refused.error) == (2, True)
+    assert world.files(copy) == {"billing.csv": b"last year's"}
+    assert world.run("export", "2025-10", "--export", "statistics", "--out", str(copy)).status == 0
+    assert world.files(copy)["billing.csv"] == b"last year's"
+    assert [entry["path"] for entry in json.loads(world.files(copy)["manifest.json"])["files"]] == ["statistics.csv"]
+
+
+def test_a_copy_that_was_broken_off_is_finished(world: World, tmp_path: Path) -> None:
+    world.run("close", "2025-10")
+    copy = tmp_path / "copy"
+    world.run("export", "2025-10", "--out", str(copy))
+    (copy / "manifest.json").unlink()  # it is written last
+    (copy / "statistics.csv").unlink()
+    assert world.run("export", "2025-10", "--out", str(copy)).status == 0
+    assert world.files(copy) == world.files()
+    (copy / "billing.csv").write_text("changed")
+    assert "restored" in world.run("export", "2025-10", "--out", str(copy)).output
+    assert world.files(copy) == world.files()
 
 
 def test_provisional_and_closed_files_never_overwrite_each_other(world: World, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import UsageError
-from exporters.files import file_name, render
 from exporters.layouts import LAYOUTS, layout_named
+from exporters.seal import file_name, render
 from ledger.periods import period_of_month
 from ledger.quantities import decimal_text, parse_quantity
 from ledger.records import Period, Quantity
