@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 from itertools import combinations, pairwise
 from typing import Final
 
-from config import literals
+from config import literals, mail, monitors
 from config.errors import Problem
-from config.models import Export, FieldCount, MeterPrice, Monitor, Route, Store, View, Window
+from config.models import Export, FieldCount, MeterPrice, Store, View
 from config.references import Context
-from config.roster import Roster, RosterCustomer
+from config.roster import Roster, people
 
 _NUMERIC: Final = ("integer", "decimal")
-_LONGEST: Final[dict[Window, int]] = {"billing month": 31, "month": 31, "week": 7, "day": 1}
-_SHOWN: Final = 3
 _HOLDING: Final = {"time": ("time",), "customer": ("string", "ip", "integer"), "id": ("string", "integer")}
 
 
 def check(context: Context) -> Iterator[Problem]:
     """Every contradiction between sound parts."""
+    yield from mail.check(context)
     yield from _stores(context)
     for tier_name, tier in context.config.tiers.items():
         for meter, price in tier.prices.items():
@@ -28,8 +27,7 @@ def check(context: Context) -> Iterator[Problem]:
     for name, view in context.config.views.items():
         yield from _count(context, name, view)
         yield from literals.check(context, name, view)
-    for name, monitor in context.config.monitors.items():
-        yield from _monitor(context, name, monitor)
+    yield from monitors.check(context)
     for name, export in context.config.exports.items():
         yield from _export(context, name, export)
 
@@ -107,70 +105,6 @@ def _count(context: Context, name: str, view: View) -> Iterator[Problem]:
         yield Problem(context.place(*path, "count"), reason, "say how many decimals values may have, such as scale: 2")
 
 
-def _monitor(context: Context, name: str, monitor: Monitor) -> Iterator[Problem]:
-    for threshold_name, threshold in monitor.thresholds.items():
-        path = ("monitors", name, "thresholds", threshold_name, "max")
-        if threshold.max.value <= 0:
-            hint = "to be told of the first message write max: 0.5" if threshold.max.value == 0 else None
-            yield Problem(context.place(*path), f"{'.'.join(path)}: must be greater than 0", hint)
-        elif threshold.max.percent:
-            yield from _percent(context, monitor, path)
-    for route_name, route in monitor.notify.items():
-        yield from _route(context, monitor, route, ("monitors", name, "notify", route_name))
-
-
-def _percent(context: Context, monitor: Monitor, path: tuple[str, ...]) -> Iterator[Problem]:
-    """A percentage needs a quantity that it is a percentage of, for every customer that is watched."""
-    where = ".".join(path)
-    place = context.place(*path)
-    view = context.config.views.get(monitor.view)
-    if monitor.per == "total":
-        reason = f"{where}: a percentage is of a customer's included quantity, and the total has none"
-        yield Problem(place, reason, "write a number")
-    elif view is not None and view.meter is None:
-        reason = f"{where}: a percentage needs a meter, and the view {monitor.view} has none"
-        yield Problem(place, reason, "add meter: to the view, or write a number")
-    elif view is not None and view.meter is not None and context.roster is not None:
-        if context.roster.open:
-            reason = f"{where}: a percentage needs customers with tiers, and there is no customers section"
-            yield Problem(place, reason, "add customers: {file: customers.csv}, or write a number")
-        elif len(context.config.tiers) == len(context.known("tiers")):
-            yield from _unpriced(context, view, context.roster, path)
-
-
-def _unpriced(context: Context, view: View, roster: Roster, path: tuple[str, ...]) -> Iterator[Problem]:
-    without = [customer for customer in roster.selected(view) if not _prices(context, customer, view.meter)]
-    if without:
-        reason = f"{'.'.join(path)}: {_people(without)} no tier that prices {view.meter}"
-        hint = f"give them a tier with prices: {{{view.meter}: ...}}, or let the view select tiers that have it"
-        yield Problem(context.place(*path), reason, hint)
-
-
-def _prices(context: Context, customer: RosterCustomer, meter: str | None) -> bool:
-    tier = context.config.tiers.get(customer.tier or "")
-    return tier is not None and meter in tier.prices
-
-
-def _people(customers: Sequence[RosterCustomer]) -> str:
-    """`2 customers (a, b) have`, at most a few of them named."""
-    shown = ", ".join(repr(customer.id) for customer in customers[:_SHOWN])
-    more = f" and {len(customers) - _SHOWN:,} more" if len(customers) > _SHOWN else ""
-    return f"the customer {shown} has" if len(customers) == 1 else f"{len(customers):,} customers ({shown}{more}) have"
-
-
-def _route(context: Context, monitor: Monitor, route: Route, path: tuple[str, ...]) -> Iterator[Problem]:
-    where = ".".join(path)
-    if monitor.per == "total" and "customer" in route.to:
-        reason = f"{where}.to: the total belongs to no customer"
-        yield Problem(context.place(*path, "to"), reason, "name recipients, or watch per: customer")
-    if route.days is not None:
-        last = max(last for _, last in route.days.ranges)
-        longest = _LONGEST[monitor.window]
-        if last > longest:
-            reason = f"{where}.days: a {monitor.window} has no day {last}"
-            yield Problem(context.place(*path, "days"), reason, f"days count from 1 to {longest} at most")
-
-
 def _export(context: Context, name: str, export: Export) -> Iterator[Problem]:
     views = {view: context.config.views[view] for view in export.views if view in context.config.views}
     yield from _settle(context, name, export, views)
@@ -224,18 +158,18 @@ def _coverage(context: Context, name: str, export: Export, views: dict[str, View
         both = [customer for customer in selected if chosen.setdefault(customer.id, view_name) != view_name]
         if both:
             other = chosen[both[0].id]
-            reason = f"{where}: {view_name} and {other} both select customers; {_people(both)} two views"
+            reason = f"{where}: {view_name} and {other} both select customers; {people(both)} two views"
             yield Problem(at, reason, "let each customer be selected by one view, by tier or by list")
     left_out = [customer for customer in roster.customers.values() if customer.id not in chosen]
     if left_out:
         hint = "add a view that selects them: the file must have everybody"
-        yield Problem(place, f"{where}: {_people(left_out)} no view", hint)
+        yield Problem(place, f"{where}: {people(left_out)} no view", hint)
     meter = next(iter(views.values())).meter
-    unpriced = [customer for customer in roster.customers.values() if not _prices(context, customer, meter)]
+    unpriced = [customer for customer in roster.customers.values() if not context.prices(customer, meter)]
     sound = len(context.config.tiers) == len(context.known("tiers"))
     if export.layout == "charges" and meter is not None and unpriced and sound:
         place = context.place("exports", name, "layout")
-        reason = f"exports.{name}.layout: {_people(unpriced)} no tier that prices {meter}"
+        reason = f"exports.{name}.layout: {people(unpriced)} no tier that prices {meter}"
         yield Problem(place, reason, f"give them a tier with prices: {{{meter}: ...}}, or use layout: statistics")
 
 

@@ -97,6 +97,8 @@ def _absolute(model: _Model, node: Node | None, sources: Sources, base: Path) ->
         folder = sources.folder(inner.place, base) if inner else base
         if isinstance(value, Path):
             changed[name] = Path(os.path.normpath(folder / value.expanduser()))
+        elif isinstance(value, tuple) and value and isinstance(value[0], Path):
+            changed[name] = tuple(_beside(inner, index, each, sources, base) for index, each in enumerate(value))
         elif isinstance(value, BaseModel):
             changed[name] = _absolute(value, inner, sources, base)
         elif isinstance(value, dict) and any(isinstance(entry, BaseModel) for entry in value.values()):
@@ -107,6 +109,12 @@ def _absolute(model: _Model, node: Node | None, sources: Sources, base: Path) ->
         elif name == "database" and isinstance(value, str):
             changed[name] = absolute_database_url(value, folder)
     return model.model_copy(update=changed) if changed else model
+
+
+def _beside(node: Node | None, index: int, path: Path, sources: Sources, base: Path) -> Path:
+    """A path of a list; a single one may stand without the list."""
+    where = (node.children.get(index) or node) if node else None
+    return Path(os.path.normpath((sources.folder(where.place, base) if where else base) / path.expanduser()))
 
 
 def _settled(config: Config, export: Export) -> Export:

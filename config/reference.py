@@ -14,7 +14,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, SecretStr, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from config.filters import Filter
@@ -23,6 +23,7 @@ from config.values import Days, Hours, Limit, one_or_many
 
 _WORDS: Final[dict[Any, str]] = {
     str: "text",
+    SecretStr: "secret text",
     int: "whole number",
     bool: "true or false",
     Decimal: "decimal number",

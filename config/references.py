@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from config.documents import Node
 from config.errors import Place, Problem
-from config.models import Config, Route, TierSelection, View
+from config.models import CONDITIONS, Config, Route, TierSelection, View
 from config.names import did_you_mean
-from config.roster import Roster
+from config.roster import Roster, RosterCustomer
 
-CUSTOMER_TEMPLATES = ("near_limit", "over_limit")
+CUSTOMER_TEMPLATES = ("near_limit", "over_limit", "low_usage")
 OPS_TEMPLATES = ("ops_digest",)
 
 
@@ -48,6 +48,11 @@ class Context:
         """Where the name of an entry stands."""
         node = self.node.at(path)
         return (node.key or node.place) if node else self.place(*path)
+
+    def prices(self, customer: RosterCustomer, meter: str | None) -> bool:
+        """Whether the customer's tier prices a meter."""
+        tier = self.config.tiers.get(customer.tier or "")
+        return tier is not None and meter in tier.prices
 
     def each(self, values: Sequence[str], *path: str | int) -> Iterator[tuple[str, Place]]:
         """The values of a list with their places; a single value may stand without a list."""
@@ -166,9 +171,14 @@ def _monitors(context: Context) -> Iterator[Problem]:
         where = f"monitors.{name}"
         place = context.place("monitors", name, "view")
         yield from _unknown("view", monitor.view, context.known("views"), place, f"{where}.view")
+        for reserved in CONDITIONS:
+            if reserved in monitor.thresholds:
+                place = context.name_place("monitors", name, "thresholds", reserved)
+                reason = f"{where}.thresholds: {reserved!r} means the log store's state, and cannot name a threshold"
+                yield Problem(place, reason, "choose another name")
         for route_name, route in monitor.notify.items():
             path = ("monitors", name, "notify", route_name)
-            yield from _route(context, route, path, tuple(monitor.thresholds))
+            yield from _route(context, route, path, (*monitor.thresholds, *CONDITIONS))
 
 
 def _route(context: Context, route: Route, path: tuple[str, ...], thresholds: Collection[str]) -> Iterator[Problem]:

@@ -24,6 +24,8 @@ from config.models import Customer, Settings, TierSelection, View
 from config.names import did_you_mean
 from config.validation import explain
 
+_SHOWN: Final = 3
+
 MAX_PROBLEMS: Final = 100
 """How many problems of one roster are told; a wrong column would otherwise be told 100,000 times."""
 
@@ -87,6 +89,13 @@ class Roster:
 def byte_order(id_: str) -> bytes:
     """The sort key of ids, the same on every machine and in every file."""
     return id_.encode("utf-8", "surrogatepass")
+
+
+def people(customers: Sequence[RosterCustomer]) -> str:
+    """`2 customers ('a', 'b') have`, at most a few of them named."""
+    shown = ", ".join(repr(customer.id) for customer in customers[:_SHOWN])
+    more = f" and {len(customers) - _SHOWN:,} more" if len(customers) > _SHOWN else ""
+    return f"the customer {shown} has" if len(customers) == 1 else f"{len(customers):,} customers ({shown}{more}) have"
 
 
 class _Row(Protocol):

@@ -61,6 +61,16 @@ def sender(value: str) -> str:
     return str(Address(name.strip(), addr_spec=checked)) if name.strip() else checked
 
 
+_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+
+
+def mail_host(value: str) -> str:
+    """A host name or IP address, without a scheme or port."""
+    if not _HOST.fullmatch(value) or len(value) > 253:
+        raise ValueError("must be a host name or an IP address, such as smtp.example.com, without a scheme and port")
+    return value
+
+
 @lru_cache(maxsize=1_000)
 def language(value: str) -> str:
     """A language tag that numbers and dates can be formatted for, such as en or sv-SE."""
@@ -168,6 +178,7 @@ def _text(example: str) -> WithJsonSchema:
 
 EmailAddress = Annotated[str, AfterValidator(email_address), _text("ops@example.com")]
 Sender = Annotated[str, AfterValidator(sender), _text("Usage <usage@example.com>")]
+MailHost = Annotated[str, AfterValidator(mail_host), _text("smtp.example.com")]
 Language = Annotated[str, AfterValidator(language), _text("sv-SE")]
 Currency = Annotated[str, AfterValidator(currency), _text("USD")]
 DatabaseUrl = Annotated[str, AfterValidator(database_url), _text("sqlite:///tallywatch.db")]

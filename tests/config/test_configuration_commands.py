@@ -73,13 +73,13 @@ def test_check_counts_customers_and_notes_those_who_cannot_be_told(tmp_path: Pat
         "stores: {s: {type: embedded, folder: e, fields: {time: t, customer: c}}}\n"
         "customers: {file: customers.csv}\n"
         "views: {v: {store: s}}\n"
-        "monitors:\n  m:\n    view: v\n    window: month\n    thresholds: {high: {severity: error, max: 5}}\n"
+        "monitors:\n  m:\n    view: v\n    window: month\n    schedule: {every: 15m}\n    thresholds: {high: {severity: error, max: 5}}\n"
         "    notify: {tell: {when: high, to: customer}}\n"
     )
     checked = tallywatch("check", folder=tmp_path)
     assert checked.returncode == 0
     assert ": 1 store, 1 view, 1 monitor, 0 exports, 0 tiers, 2 customers\n" in checked.stdout
-    assert "note: monitor m tells customers, and 1 of 2 have no email address\n" in checked.stdout
+    assert "note: monitor m tells customers, and 1 of 2 has no email address\n" in checked.stdout
 
 
 def test_the_optional_part_of_the_starting_configuration_works_too(tmp_path: Path) -> None:
