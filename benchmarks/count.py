@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import messages
 from ingest import USED, typed
-from measuring import measure, print_table
+from measuring import measure_in_turn, print_table, ratio
 
 from config import filters
 from config.models import EmbeddedStore
@@ -68,11 +68,15 @@ def main() -> None:
             ("sum of body bytes", "sum(http.response.body.bytes)", "sum", "http.response.body.bytes"),
             ("distinct paths", "count(DISTINCT url.path)", "distinct", "url.path"),
         ):
-            hand = measure(lambda what=what: by_hand(folder / "typed", what), rounds=7, warm=1)
-            own = measure(lambda a=aggregation, f=field: ours(store, a, f), rounds=7, warm=1)
+            found = measure_in_turn(
+                {"hand": lambda what=what: by_hand(folder / "typed", what),  # type: ignore[misc]  # called with nothing
+                 "own": lambda a=aggregation, f=field: ours(store, a, f)},  # type: ignore[misc]  # as above
+                rounds=7, warm=1,
+            )  # fmt: skip
+            hand, own = found["hand"], found["own"]
             same = "yes" if hand.result == own.result else "NO"
             rows.append(
-                (title, f"{hand.median:.3f}", f"{own.median:.3f}", f"{own.median / hand.median:.2f}x", same,
+                (title, f"{hand.median:.3f}", f"{own.median:.3f}", ratio(own, hand), same,
                  f"{hand.peak_mb} / {own.peak_mb}")
             )  # fmt: skip
         print_table(

@@ -19,7 +19,9 @@ from typing import TypeVar
 from config.models import MeterPrice
 from exporters import pricing
 from exporters.closing import seal
-from exporters.files import render, write_atomically, write_month
+from exporters.disk import write_atomically
+from exporters.files import write_month
+from exporters.seal import render
 from exporters.statements import Draft
 from ledger.database import open_database
 from ledger.periods import period_of_month

@@ -13,7 +13,7 @@ from pathlib import Path
 import messages
 from count import ours as count_alone
 from ingest import USED
-from measuring import measure, print_table
+from measuring import measure_in_turn, print_table, ratio
 
 from config.load import load
 from ledger import clock
@@ -63,14 +63,18 @@ def main() -> None:
         Ingest("bench", store.store, USED, database).take(lines, clock.now())
         database.close()  # a measured process opens connections of its own
         evaluator = Evaluator(loaded.config, loaded.roster, lambda _: store)
-        bare = measure(lambda: len(count_alone(store, "messages", None)), rounds=5, warm=1)
-        whole = measure(lambda: len(evaluator.evaluate("limit", AT).verdicts), rounds=5, warm=1)
+        found = measure_in_turn(
+            {"count": lambda: len(count_alone(store, "messages", None)),
+             "evaluate": lambda: len(evaluator.evaluate("limit", AT).verdicts)},
+            rounds=7, warm=1,
+        )  # fmt: skip
+        bare, whole = found["count"], found["evaluate"]
         print_table(
-            f"Evaluating {CUSTOMERS} customers over {number:,} messages, medians of 5",
+            f"Evaluating {CUSTOMERS} customers over {number:,} messages, medians of 7",
             ("", "seconds", "ratio", "customers", "peak MB"),
             [
                 ("the count alone", f"{bare.median:.3f}", "1.00x", bare.result, bare.peak_mb),
-                ("evaluate", f"{whole.median:.3f}", f"{whole.median / bare.median:.2f}x", whole.result, whole.peak_mb),
+                ("evaluate", f"{whole.median:.3f}", ratio(whole, bare), whole.result, whole.peak_mb),
             ],
         )
 

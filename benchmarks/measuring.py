@@ -37,16 +37,22 @@ def measure(task: Callable[[], object], rounds: int = 1, warm: int = 0) -> Measu
     return found
 
 
-def measure_in_turn(tasks: dict[str, Callable[[], object]], rounds: int) -> dict[str, Measured]:
+def measure_in_turn(tasks: dict[str, Callable[[], object]], rounds: int, warm: int = 0) -> dict[str, Measured]:
     """Runs tasks in turn, round by round, so that a machine that slows down slows all of them."""
     found: dict[str, list[Measured]] = {name: [] for name in tasks}
     for _ in range(rounds):
         for name, task in tasks.items():
-            found[name].append(measure(task, warm=0))
+            found[name].append(measure(task, warm=warm))
     return {
         name: Measured(tuple(one.seconds[0] for one in runs), max(one.peak_mb for one in runs), runs[-1].result)
         for name, runs in found.items()
     }
+
+
+def ratio(own: Measured, base: Measured) -> str:
+    """How many times as long a task takes: the median over the rounds, for tasks that were measured in turn."""
+    pairs = zip(own.seconds, base.seconds, strict=True)
+    return f"{statistics.median(ours / theirs for ours, theirs in pairs):.2f}x"
 
 
 def _child(sending: object, task: Callable[[], object], rounds: int, warm: int) -> None:

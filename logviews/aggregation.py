@@ -44,13 +44,15 @@ def columns_sql(query: CountQuery, kind_bits: int, type_: FieldType | None) -> s
         case "messages":
             first = "count(*)"
         case "distinct":
-            first = f"count(DISTINCT {identity_sql(type_)})"
+            first = f"count(DISTINCT {identity_sql(type_, kind_bits)})"
         case "sum" | "average" if whole:
             first = "sum(CAST(v AS BIGINT))"
         case "sum" | "average":
             scaled = _scaled_sql(scale_of(query, kind_bits))
             first = f"sum({scaled})"
             unfit = f"any_value(v) FILTER (WHERE v IS NOT NULL AND ({scaled}) IS NULL)"
+        case "min" | "max" if kinds.all_whole(kind_bits):
+            first = f"{query.aggregation}(CAST(v AS BIGINT))"
         case "min" | "max":
             by = query.aggregation
             first = f"{by}(CASE WHEN {_INTEGER} THEN CAST(v AS BIGINT) END)"
@@ -89,12 +91,16 @@ def _scaled_sql(scale: int) -> str:
     )
 
 
-def identity_sql(type_: FieldType | None) -> str:
+def identity_sql(type_: FieldType | None, kind_bits: int) -> str:
     """What makes two values the same for `distinct`; addresses were replaced by their canonical spelling before."""
     if type_ == "time":
         return f"coalesce(CAST({TimeRule().sql('v')} AS VARCHAR), v)"
     if type_ is not None and type_ not in ("integer", "decimal"):
         return "v"
+    if kinds.all_text(kind_bits):
+        return "v"
+    if kinds.all_whole(kind_bits):
+        return "CASE WHEN v = '-0' THEN '0' ELSE v END"
     number = (
         "CASE WHEN v = '-0' THEN '0' "
         f"WHEN {_INTEGER} THEN v "

@@ -118,6 +118,7 @@ class Counting:
     outside: int = 0
     unselected: int = 0
     unattributed: int = 0
+    _edges: tuple[datetime, ...] = ()
     _steps: dict[tuple[Period, datetime], tuple[datetime, ...]] = field(default_factory=dict)
 
     def run(self) -> None:
@@ -131,8 +132,9 @@ class Counting:
         edges = self.edges()
         if len(edges) < 2:
             return
+        nobody = self.span(self.nobody)
         for tally in self.store.count(self.query(edges)):
-            self._sort_in(tally)
+            self._sort_in(tally, nobody)
         if self.view.aggregation == "distinct" and self.sums:
             self._recount_distinct(edges)
 
@@ -149,7 +151,12 @@ class Counting:
         return Span(of, period, end, begins, min(ends, end), selected, begins < ends, steps)
 
     def edges(self) -> tuple[datetime, ...]:
-        """Every instant at which somebody's period, step or contract begins or ends."""
+        """Every instant at which somebody's period, step or contract begins or ends; found out once, by `run`."""
+        if not self._edges:
+            self._edges = self._find_edges()
+        return self._edges
+
+    def _find_edges(self) -> tuple[datetime, ...]:
         found: set[datetime] = set()
         for span in (self.span(self.nobody), *self.spans.values()):
             if span.period.start < span.end:
@@ -175,8 +182,7 @@ class Counting:
             found += [Member(name, str(position), start, end) for name in names]
         return found
 
-    def _sort_in(self, tally: Tally) -> None:
-        nobody = self.span(self.nobody)
+    def _sort_in(self, tally: Tally, nobody: Span) -> None:
         if tally.subject.kind is SubjectKind.UNATTRIBUTED:
             if nobody.period.start <= tally.start < nobody.end:
                 self.unattributed += tally.messages

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import duckdb
 from duckdb import DuckDBPyConnection
@@ -24,6 +25,9 @@ from logviews.scan import Scan, parquet
 from logviews.store import CountQuery, StoreUnavailable
 from logviews.times import from_milliseconds, milliseconds
 
+_REACHES: Final = (600_000, 86_400_000, 10**18)
+"""How many milliseconds back the newest message is looked for, one after the other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
@@ -40,19 +44,23 @@ class Embedded:
         Raises:
             StoreUnavailable: when a field cannot be counted exactly, a part is missing, or DuckDB fails.
         """
+        known = self._parts("messages")
         try:
             with engine.connection() as connection:
-                scan = self._scan(connection, query, "messages")
+                scan = self._scan(connection, query, known)
                 yield from scan.tallies() if scan else ()
         except duckdb.Error as error:
             raise engine.unavailable(self.name, error) from error
 
     def duplicates(self, query: CountQuery) -> int:
         """How many messages that the query's filter matches were refused because their id was there before."""
+        refused = self._overlapping(self._parts("duplicates"), query)
+        if not refused:
+            return 0
         try:
             with engine.connection() as connection:
-                scan = self._scan(connection, query, "duplicates")
-                return scan.number() if scan else 0
+                found = self._kinds(connection, refused, _needed(query))
+                return self._scan_of(connection, query, refused, found).number()
         except duckdb.Error as error:
             raise engine.unavailable(self.name, error) from error
 
@@ -65,19 +73,31 @@ class Embedded:
         newest = max((part.max_time for part in before if part.max_time < at), default=None)
         straddling = [part for part in before if part.max_time >= at]
         if straddling:
-            with engine.connection() as connection:
-                files = parquet([self._path(part) for part in straddling])
-                # a straddling part has its oldest message before `at`
-                latest = from_milliseconds(
-                    engine.number(
-                        connection,
-                        f"SELECT epoch_ms(max(time)) FROM {files} WHERE epoch_ms(time) < $at",
-                        {"at": milliseconds(at)},
-                    )
-                )
-            newest = max((moment for moment in (newest, latest) if moment), default=None)
+            latest = self._newest_before(straddling, at)
+            newest = latest if newest is None else max(newest, latest)
         limit = self.store.stale_after
         return Freshness(newest, ingested, limit is not None and (newest is None or at - newest > limit))
+
+    def _newest_before(self, straddling: Sequence[Part], at: datetime) -> datetime:
+        """The newest message before `at` in parts that have messages before and after it.
+
+        Looks at the last minutes first, because most parts are in order of time and DuckDB then reads little of them.
+        """
+        files = parquet([self._path(part) for part in straddling])
+        try:
+            with engine.connection() as connection:
+                for reach in _REACHES:
+                    start = max(milliseconds(at) - reach, milliseconds(min(part.min_time for part in straddling)))
+                    (found,) = engine.row(
+                        connection,
+                        f"SELECT epoch_ms(max(time)) FROM {files} WHERE time >= make_timestamp_ms({start}) "
+                        f"AND time < make_timestamp_ms({milliseconds(at)})",
+                    )
+                    if isinstance(found, int):
+                        return from_milliseconds(found)
+        except duckdb.Error as error:
+            raise engine.unavailable(self.name, error) from error
+        raise StoreUnavailable(f"store {self.name}: a part has not the times that are registered of it")
 
     def _path(self, part: Part) -> Path:
         path = self.store.folder / part.path
@@ -87,23 +107,28 @@ class Embedded:
             )
         return path
 
-    def _scan(self, connection: DuckDBPyConnection, query: CountQuery, role: Role) -> Scan | None:
+    def _parts(self, role: Role) -> tuple[Part, ...]:
         with self.database.connect() as reading:
-            known = parts.of_store(reading, self.name, role)
+            return parts.of_store(reading, self.name, role)
+
+    def _overlapping(self, known: Sequence[Part], query: CountQuery) -> list[Part]:
         first, last = query.edges[0], query.edges[-1]
-        relevant = [part for part in known if part.min_time < last and part.max_time >= first]
-        for part in relevant:
+        found = [part for part in known if part.min_time < last and part.max_time >= first]
+        for part in found:
             if part.read_as != read_as(self.store):
                 raise StoreUnavailable(fixed_reading(self.name, part.read_as, read_as(self.store)))
-        needed = tuple(dict.fromkeys([*fields_of(query.where), *([query.field] if query.field else [])]))
-        if not relevant and role == "duplicates":
-            return None
-        found = self._kinds(connection, relevant, needed)
-        if role == "messages":
-            self._check(connection, query, known, relevant, found)
-        if not relevant:
-            return None
-        paths = [self._columns(connection, part, needed) for part in relevant]
+        return found
+
+    def _scan(self, connection: DuckDBPyConnection, query: CountQuery, known: Sequence[Part]) -> Scan | None:
+        relevant = self._overlapping(known, query)
+        found = self._kinds(connection, relevant, _needed(query))
+        self._check(connection, query, known, relevant, found)
+        return self._scan_of(connection, query, relevant, found) if relevant else None
+
+    def _scan_of(
+        self, connection: DuckDBPyConnection, query: CountQuery, of: Sequence[Part], found: dict[str, int]
+    ) -> Scan:
+        paths = [self._columns(connection, part, _needed(query)) for part in of]
         return Scan(connection, self.store.types, query, paths, found)
 
     def _columns(self, connection: DuckDBPyConnection, part: Part, needed: Sequence[str]) -> Path:
@@ -148,3 +173,8 @@ class Embedded:
             ever = self._kinds(connection, elsewhere, absent)
             checks.refuse_never_seen(query.view, self.name, [field for field in absent if not ever[field]])
         checks.refuse_uncountable(query, self.store.types, found)
+
+
+def _needed(query: CountQuery) -> tuple[str, ...]:
+    """The fields that a query looks at."""
+    return tuple(dict.fromkeys([*fields_of(query.where), *([query.field] if query.field else [])]))

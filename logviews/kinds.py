@@ -36,6 +36,16 @@ def kind_sql(text: str) -> str:
         END END"""
 
 
+def all_whole(bits: int) -> bool:
+    """Whether each text is an integer, and then within a BIGINT; fields with arrays are not told apart further."""
+    return bits == NUMBER
+
+
+def all_text(bits: int) -> bool:
+    """Whether each text is a string."""
+    return bits == STRING
+
+
 def describe(kinds: int) -> str:
     """The kinds in words: `strings and numbers`."""
     return " and ".join(_names(kinds)) or "nothing"

@@ -24,6 +24,7 @@ from logviews.times import TimeRule, from_milliseconds, milliseconds, stairs_sql
 
 _QUARTER: Final = 15 * 60 * 1000
 _FEW_EDGES: Final = 64
+_PORTION: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,12 @@ class Scan:
                         f"offset, so {leaf.operator} cannot compare it with one"
                     )
 
-    def _rows(self, *, values: bool) -> list[tuple[Any, ...]]:
-        """Rows of subject, bucket, number of messages and the aggregation's columns; `values` unfolds arrays."""
+    def _rows(self, *, values: bool) -> Iterator[tuple[Any, ...]]:
+        """Rows of subject, bucket, number of messages and the aggregation's columns; `values` unfolds arrays.
+
+        They come in portions, because customers times buckets can be millions of rows; the connection takes no other
+        work before the last one.
+        """
         query, bits = self.query, self._bits
         source, parameters = self._source()
         if values:
@@ -105,16 +110,16 @@ class Scan:
         columns = aggregation.columns_sql(query, bits, self.types.get(query.field) if query.field else None)
         if bits & kinds.ARRAY and not values:
             columns = "NULL, NULL, 0, NULL, NULL, NULL"
-        rows: list[tuple[Any, ...]] = self.connection.execute(
+        answer = self.connection.execute(
             f"SELECT subject, bucket, count(*), {columns} FROM ({source}) GROUP BY subject, bucket", parameters
-        ).fetchall()
-        return rows
+        )
+        while rows := answer.fetchmany(_PORTION):
+            yield from rows
 
     def _source(self) -> tuple[str, dict[str, object]]:
         """SELECT of the matching messages: subject, bucket, time, id and the aggregated field's text `v`."""
         query = self.query
-        arrays = frozenset(field for field, bits in self.kinds.items() if bits & kinds.ARRAY)
-        compiler = FilterSql(self.types, arrays, self._distinct)
+        compiler = FilterSql(self.types, self.kinds, self._distinct)
         condition = compiler.condition(query.where)
         value = quote(extract.column(query.field)) if query.field else "NULL"
         span = (

@@ -20,6 +20,8 @@ _RFC3339: Final = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:[.][0-9]+)?"
     r"(?:[Zz]|[-+](?:[01][0-9]|2[0-3]):?[0-5][0-9])?"
 )
+# How most times are written, within their quotes: DuckDB casts these exactly, three times as fast as the long way.
+_COMMON: Final = r"\"[12][0-9]{3}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:[.][0-9]{1,3})?Z\""
 _OFFSET: Final = r"(?:[Zz]|[-+](?:[01][0-9]|2[0-3]):?[0-5][0-9])$"
 # the instants that Python's datetime can hold, in milliseconds
 _FIRST_MS: Final = -62_135_596_800_000
@@ -126,7 +128,11 @@ class TimeRule:
         else:
             plain = f"CASE WHEN starts_with({column}, '\"') THEN {unquoted_sql(column)} END"
             quick = self._rfc3339_sql(plain) if self.format == "rfc3339" else self._pattern_sql(plain)
-        return f"coalesce({_within(quick)}, {exact}({column}))" if exact else _within(quick)
+        every = f"coalesce({_within(quick)}, {exact}({column}))" if exact else _within(quick)
+        if self.format != "rfc3339":
+            return every
+        common = f"regexp_full_match({column}, {text(_COMMON)})"
+        return f"CASE WHEN {common} THEN epoch_ms(TRY_CAST({column}[2:-2] AS TIMESTAMP)) ELSE {every} END"
 
     def exact_milliseconds(self, column: str | None) -> int | None:
         """What `sql` gives, in Python, for one column text: of a single value, or of none."""

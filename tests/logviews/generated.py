@@ -70,8 +70,11 @@ ADDRESSES = ["10.0.1.1", "::ffff:10.0.1.1", "10.0.2.1", "2001:db8::1", "2001:DB8
 FIELDS = {
     "word": "string", "nested.deep.er": "string", "list.word": "string", "dotted.key": "string",
     "number": "decimal", "list.number": "decimal", "deep.number": "decimal",
-    "flag": "boolean", "when": "time", "source.ip": "ip",
+    "flag": "boolean", "when": "time", "source.ip": "ip", "plain": "string", "whole": "integer",
 }  # fmt: skip
+NO_ARRAYS = ("plain", "whole")
+"""Fields that hold a single value wherever they hold any: a store may take shorter ways there."""
+INTEGERS = ["0", "-0", "1", "2", "-1", "100", "200", "9007199254740993", "-9007199254740993"]
 TYPES = {"when": "time", "source.ip": "ip"}
 
 
@@ -79,8 +82,8 @@ def _values(type_: str) -> st.SearchStrategy[str]:
     """A value's JSON text."""
     if type_ == "string":
         return st.one_of(st.sampled_from(WORDS), st.text(max_size=4)).filter(_encodes).flatmap(_spellings)
-    if type_ == "decimal":
-        return st.sampled_from(NUMBERS)
+    if type_ in ("decimal", "integer"):
+        return st.sampled_from(NUMBERS if type_ == "decimal" else INTEGERS)
     if type_ == "boolean":
         return st.sampled_from(["true", "false"])
     return st.sampled_from(TIMES if type_ == "time" else ADDRESSES).map(json.dumps)
@@ -114,7 +117,7 @@ def _array(items: list[str]) -> str:
 @st.composite
 def _member(draw: st.DrawFn, field: str, type_: str) -> list[tuple[str, str]]:
     """Top-level members that give the field its values: nested, dotted, half dotted, or through an array of objects."""
-    value = draw(_several(type_))
+    value = draw(_values(type_) if field in NO_ARRAYS else _several(type_))
     segments = field.split(".")
     form = draw(st.sampled_from(["nested", "nested", "dotted", "half", "objects"])) if len(segments) > 1 else "nested"
     if form == "dotted":
@@ -169,7 +172,7 @@ def datasets(draw: st.DrawFn, most: int = 25) -> list[str]:
 def _literals(type_: str) -> st.SearchStrategy[Any]:
     if type_ == "string":
         return st.sampled_from(WORDS)
-    if type_ == "decimal":
+    if type_ in ("decimal", "integer"):
         return st.sampled_from(
             [0, 1, 2, 2.5, -2.5, 0.1, 100, 200, 300, 9007199254740993, 9007199254740992, 1e-7, 299.9]
         )
@@ -183,7 +186,8 @@ def _leaf(draw: st.DrawFn) -> Filter:
     field = draw(st.sampled_from(sorted(FIELDS)))
     type_ = FIELDS[field]
     choices = ["equals", "equals", "exists"]
-    choices += {"string": ["text"], "decimal": ["range"], "time": ["moment"], "ip": ["cidr"]}.get(type_, [])
+    own = {"string": ["text"], "decimal": ["range"], "integer": ["range"], "time": ["moment"], "ip": ["cidr"]}
+    choices += own.get(type_, [])
     match draw(st.sampled_from(choices)):
         case "equals":
             return filters.OneOf(field, tuple(draw(st.lists(_literals(type_), min_size=1, max_size=3))))

@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def queries(draw: st.DrawFn) -> CountQuery:
     """A question: a filter, one of the seven aggregations, and buckets or members."""
     aggregation = draw(st.sampled_from(["messages", "messages", "distinct", "sum", "min", "max", "average", "latest"]))
-    numeric = [field for field, type_ in FIELDS.items() if type_ == "decimal"]
+    numeric = [field for field, type_ in FIELDS.items() if type_ in ("decimal", "integer")]
     field = None
     if aggregation != "messages":
         field = draw(st.sampled_from(sorted(FIELDS) if aggregation == "distinct" else numeric))
