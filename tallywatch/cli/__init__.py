@@ -12,7 +12,7 @@ from typing import Final
 import click
 
 from tallywatch import __version__
-from tallywatch.cli.common import Context
+from tallywatch.cli.common import Context, Group
 
 # command -> (module, help); the help stands here too, so that listing the commands imports none of them
 COMMANDS: Final = {
@@ -28,9 +28,11 @@ COMMANDS: Final = {
     "close": ("close", "Close a billing month: recount, seal, write files."),
     "export": ("close", "Write a month's files again, or provisional ones."),
 }
+BEFORE: Final = ("--config", "--debug", "--version")
+"""Options that stand before the command; after it they are a common slip."""
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """A group that imports a command's module when it is called."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
@@ -78,6 +80,11 @@ def run() -> None:
     try:
         status = cli.main(standalone_mode=False, prog_name="tallywatch")
         sys.stdout.flush()
+    except click.NoSuchOption as error:
+        error.show()
+        if error.option_name in BEFORE:
+            click.echo("It stands before the command: tallywatch --config PATH COMMAND.", err=True)
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tallywatch.cli.common import Context, output
+from tallywatch.cli.common import Context, chosen, output
+from tallywatch.cli.integrity import Figures, print_integrity
+from tallywatch.cli.tables import number, word
 
 if TYPE_CHECKING:
     from config.load import Loaded
     from config.models import Config
     from exporters.closing import Outcome
-    from exporters.files import Written
+    from exporters.disk import Written
     from exporters.statements import Accounts, Draft
     from exporters.summary import TierSum
     from ledger.database import Database
     from ledger.statements import Line, Statement, StatementKey
 
-SUMMARY_COLUMNS = ("tier", "customers", "quantity", "overage", "amount")
-INTEGRITY_COLUMNS = (
-    "view",
-    "total",
-    "selected",
-    "unselected",
-    "unattributed",
-    "unknown",
-    "outside",
-    "duplicates",
-    "counted_to",
+SUMMARY_COLUMNS = (
+    word("tier"),
+    number("customers"),
+    number("quantity"),
+    number("overage", optional=True),
+    number("amount", optional=True),
 )
 
 
@@ -57,8 +55,7 @@ def close(context: Context, period: str, export_name: str | None, approve: bool)
     database = context.database(loaded)
     accounts = _accounts(context, loaded, database)
     outcomes = close_month(database, accounts, period, names, approve=approve, actor=_actor())
-    for outcome in outcomes:
-        _show(database, loaded.config, outcome)
+    _show(database, loaded.config, outcomes)
     _tell(write_month(database, loaded.base, period))
     refused = [outcome.sentence for outcome in outcomes if outcome.state in ("too early", "held")]
     if refused:
@@ -78,8 +75,10 @@ def export(context: Context, period: str, export_name: str | None, out: Path | N
 
     Before the close --provisional counts up to now and writes into a folder `provisional`, whose manifest says so.
     """
+    from exporters import provisional as apart
     from exporters.closing import draft_open
-    from exporters.files import FOLDER, PROVISIONAL, write_copies, write_month, write_provisional
+    from exporters.files import write_copies, write_month
+    from exporters.seal import FOLDER
 
     _check_month(period)
     loaded = context.load()
@@ -90,14 +89,14 @@ def export(context: Context, period: str, export_name: str | None, out: Path | N
         accounts = _accounts(context, loaded, database, until=at)
         names = _exports(loaded.config, export_name)
         drafts = draft_open(database, accounts, period, names)
-        _tell(write_provisional((folder if out is None else out) / PROVISIONAL, period, drafts, at))
+        _tell(apart.write(database, (folder if out is None else out) / apart.NAME, period, drafts, at))
         return
     closed, missing = _closed_and_missing(context, loaded, database, period, export_name)
     if closed:
-        apart = out is not None and out.resolve() != folder.resolve()
+        elsewhere = out is not None and out.resolve() != folder.resolve()
         _tell(
             write_copies(database, out, period, closed)
-            if out is not None and apart
+            if out is not None and elsewhere
             else write_month(database, loaded.base, period)
         )
     if missing:
@@ -143,14 +142,12 @@ def _check_month(period: str) -> None:
 
 def _exports(config: Config, export_name: str | None) -> tuple[str, ...]:
     from config.errors import UsageError
-    from config.names import did_you_mean
 
     if not config.exports:
         raise UsageError("the configuration has no exports; add one under exports:")
     if export_name is None:
         return tuple(config.exports)
-    if export_name not in config.exports:
-        raise UsageError(f"there is no export {export_name!r}; {did_you_mean(export_name, config.exports)}")
+    chosen("export", export_name, config.exports)
     return (export_name,)
 
 
@@ -171,37 +168,57 @@ def _actor() -> str:
         return "unknown"
 
 
-def _show(database: Database, config: Config, outcome: Outcome) -> None:
-    """One statement's figures, and what became of it. What could not be closed is told at the end, as an error."""
+def _show(database: Database, config: Config, outcomes: Sequence[Outcome]) -> None:
+    """The statements' figures, where their messages went, and what became of each. What could not be closed is told at
+    the end, as an error."""
+    messages: list[tuple[str, Figures]] = []
+    for outcome in outcomes:
+        found = _looked_at(database, outcome)
+        if found is None:
+            continue
+        _print_figures(config, found)
+        messages += [(str(outcome.key), figures) for figures in found.integrity]
+    if messages:
+        print_integrity(messages, config.settings.zone)
+    for outcome in outcomes:
+        if outcome.state not in ("too early", "held"):
+            click.echo(f"{outcome.sentence}.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """What is shown of a statement, drafted or sealed."""
+
+    head: Draft | Statement
+    lines: Sequence[Line]
+    integrity: Sequence[Figures]
+
+
+def _looked_at(database: Database, outcome: Outcome) -> _Account | None:
+    """The draft that was looked at, or what the ledger has when it was closed already; None when it is too early."""
+    from exporters.statements import figures
     from ledger.statements import find, lines_of
 
     if outcome.draft is not None:
-        from exporters.statements import figures
-
         draft = outcome.draft
-        integrity = [figures(item) for item in draft.integrity]
-        _figures(config, draft, draft.lines, integrity)
-    elif outcome.state == "already closed":
-        with database.connect() as connection:
-            sealed = find(connection, outcome.key)
-            lines = lines_of(connection, sealed.id) if sealed is not None else ()
-        if sealed is not None:
-            _figures(config, sealed.statement, lines, list(sealed.statement.integrity.values()))
-    if outcome.state not in ("too early", "held"):
-        click.echo(f"{outcome.sentence}.")
+        return _Account(draft, draft.lines, [figures(item) for item in draft.integrity])
+    if outcome.state != "already closed":
+        return None
+    with database.connect() as connection:
+        sealed = find(connection, outcome.key)
+        if sealed is None:
+            return None
+        return _Account(sealed.statement, lines_of(connection, sealed.id), list(sealed.statement.integrity.values()))
 
 
-def _figures(
-    config: Config, head: Draft | Statement, lines: Sequence[Line], integrity: Iterable[Mapping[str, object]]
-) -> None:
+def _print_figures(config: Config, found: _Account) -> None:
     from exporters.summary import ADDITIVE, by_tier, total
 
     additive = {name for name, view in config.views.items() if view.aggregation in ADDITIVE}
+    head, lines = found.head, found.lines
     click.echo(f"{head.key}: layout {head.layout}, currency {head.currency}")
     rows = [_row(one.tier or "(no tier)", one) for one in by_tier(lines, additive, head.exponent)]
     output([*rows, _row("total", total(lines, additive, head.exponent))], "table", SUMMARY_COLUMNS)
-    click.echo("Messages that were counted:")
-    output(integrity, "table", INTEGRITY_COLUMNS)
 
 
 def _row(name: str, tier: TierSum) -> dict[str, object]:
@@ -224,6 +241,8 @@ def _tell(files: Sequence[Written]) -> None:
         "unchanged": "as it should be: {}",
         "written": "written: {}",
         "restored": "restored, because it was not what was sealed: {}",
+        "removed": "removed, because the month is closed now: {}",
+        "kept": "provisional, but left as it is, because it was changed after it was written: {}",
     }
     for file in files:
         click.echo(words[file.state].format(file.path))

@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
+from tallywatch.cli.tables import Column, print_table
+
 if TYPE_CHECKING:
+    from config.errors import UsageError
     from config.load import Loaded
     from ledger.database import Database
+    from ledger.records import Period
     from logviews.embedded import Embedded
 
 Format = Literal["table", "json", "csv"]
@@ -77,6 +81,23 @@ class Context:
         return clock.now()
 
 
+class Group(click.Group):
+    """A group of commands that answers a misspelt one with the nearest."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first argument names, as click has it.
+
+        Raises:
+            click.UsageError: when there is none of that name.
+        """
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            raise click.UsageError(str(unknown("command", name, self.list_commands(ctx), "there are none")), ctx)
+        return super().resolve_command(ctx, args)
+
+
 def chosen(kind: str, name: str, valid: Mapping[str, Chosen]) -> Chosen:
     """The entry of that name.
 
@@ -85,11 +106,35 @@ def chosen(kind: str, name: str, valid: Mapping[str, Chosen]) -> Chosen:
     """
     if name in valid:
         return valid[name]
+    raise unknown(kind, name, valid, f"the configuration has no {kind}s")
+
+
+def unknown(kind: str, name: str, valid: Iterable[str], none: str) -> UsageError:
+    """The error for a name that does not exist: the nearest one that does, else those there are, else `none`."""
     from config.errors import UsageError
     from config.names import did_you_mean
 
-    hint = did_you_mean(name, valid, f"the configuration has no {kind}s")
-    raise UsageError(f"there is no {kind} {name!r} ({hint})")
+    return UsageError(f"there is no {kind} {name!r} ({did_you_mean(name, valid, none)})")
+
+
+def counted(quantity: int, noun: str) -> str:
+    """A number with what it counts: `1 customer`, `2,000 customers`."""
+    return f"{quantity:,} {noun}{'' if quantity == 1 else 's'}"
+
+
+def day(moment: datetime, zone: str) -> str:
+    """The local day of an instant, such as 2026-10-25."""
+    from zoneinfo import ZoneInfo
+
+    return moment.astimezone(ZoneInfo(zone)).date().isoformat()
+
+
+def days(period: Period) -> str:
+    """The days of a period, such as 2026-10-01 to 2026-10-31; one day alone when it is one."""
+    from datetime import timedelta
+
+    first, last = day(period.start, period.zone), day(period.end - timedelta(milliseconds=1), period.zone)
+    return first if first == last else f"{first} to {last}"
 
 
 def local(moment: datetime, zone: str) -> str:
@@ -111,49 +156,15 @@ def format_option(command: Command) -> Command:
     )(command)
 
 
-def output(rows: Iterable[Mapping[str, object]], format_: str, columns: Sequence[str]) -> None:
+def output(rows: Iterable[Mapping[str, object]], format_: str, columns: Sequence[str | Column]) -> None:
     """Prints rows: a table for people, one JSON object a line, or CSV with a header. Cost: JSON and CSV stream."""
     if format_ == "json":
         for row in rows:
             sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
     elif format_ == "csv":
+        keys = [column if isinstance(column, str) else column.key for column in columns]
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(["" if row.get(name) is None else row.get(name) for name in columns] for row in rows)
+        writer.writerow(keys)
+        writer.writerows(["" if row.get(key) is None else row.get(key) for key in keys] for row in rows)
     else:
-        _table(rows, columns)
-
-
-def _table(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    found = list(rows)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in columns:
-        numeric = all(_is_number(row.get(name)) for row in found) and bool(found)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in found:
-        table.add_row(*(Text(_shown(row.get(name))) for name in columns))
-    # without a terminal, lines are not folded to a made-up width
-    console = Console(width=None if sys.stdout.isatty() else 400, highlight=False)
-    console.print(table)
-
-
-def _is_number(value: object) -> bool:
-    if value is None or isinstance(value, int):
-        return not isinstance(value, bool)
-    return isinstance(value, str) and value.lstrip("-").replace(".", "", 1).isdigit()
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    # control characters of a hostile id must not reach the terminal
-    return "".join(character if character.isprintable() else "\ufffd" for character in str(value))
+        print_table(rows, [Column(column, column) if isinstance(column, str) else column for column in columns])

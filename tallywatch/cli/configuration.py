@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tallywatch.cli.common import counted
+
 if TYPE_CHECKING:
     from config.load import Loaded
     from tallywatch.cli.common import Context
@@ -38,19 +40,18 @@ def _summary(loaded: Loaded) -> str:
         ("export", len(config.exports)),
         ("tier", len(config.tiers)),
     )
-    parts = [f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in counts]
-    customers = len(loaded.roster.customers)
+    parts = [counted(number, noun) for noun, number in counts]
     parts.append(
         "every customer value found is a customer"
         if loaded.roster.open
-        else f"{customers:,} customer{'' if customers == 1 else 's'}"
+        else counted(len(loaded.roster.customers), "customer")
     )
     return f"{_files(loaded)}: {', '.join(parts)}"
 
 
 def _files(loaded: Loaded) -> str:
     first, *rest = loaded.files
-    more = f" and {len(rest)} more file{'' if len(rest) == 1 else 's'}" if rest else ""
+    more = f" and {counted(len(rest), 'more file')}" if rest else ""
     return f"{first}{more}"
 
 
@@ -63,7 +64,8 @@ def _notes(loaded: Loaded) -> list[str]:
         selected = loaded.roster.selected(loaded.config.views[monitor.view])
         mute = sum(not customer.emails for customer in selected)
         if mute:
-            notes.append(f"monitor {name} tells customers, and {mute:,} of {len(selected):,} have no email address")
+            have = "has" if mute == 1 else "have"
+            notes.append(f"monitor {name} tells customers, and {mute:,} of {len(selected):,} {have} no email address")
     return notes
 
 

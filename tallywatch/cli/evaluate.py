@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from tallywatch.cli.common import Context, format_option, output
+from tallywatch.cli.common import Context, chosen, counted, day, days, format_option, local, output
+from tallywatch.cli.tables import Column, Row, number, print_table, word, wrapped
 
 if TYPE_CHECKING:
     from config.models import Aggregation, Config, Settings
     from config.roster import Roster
     from ledger.database import Database
-    from ledger.records import Quantity, Verdict
+    from ledger.records import Quantity, State, Verdict
     from monitors.evaluate import Evaluated
 
 COLUMNS = (
@@ -32,6 +34,7 @@ COLUMNS = (
     "thresholds",
     "projected",
 )
+_STATES: Final[tuple[State, ...]] = ("ok", "warning", "error", "unavailable")
 
 
 @click.command()
@@ -61,11 +64,17 @@ def evaluate(context: Context, monitors: tuple[str, ...], at_text: str | None, c
     evaluator = Evaluator(loaded.config, loaded.roster, lambda store: context.store(loaded, database, store))
     found = []
     for name in names:
-        evaluated = evaluator.evaluate(name, at)
+        evaluated = evaluator.evaluate(name, at, _judged_through(database, name) if committing else None)
         if committing:
             _commit(database, evaluated, loaded.roster)
         found.append(evaluated)
-    output(_lines(found, nested=format_ == "json"), format_, COLUMNS)
+    if format_ == "table":
+        for place, evaluated in enumerate(found):
+            if place:
+                click.echo()
+            _print_verdicts(evaluated)
+    else:
+        output(_lines(found, nested=format_ == "json"), format_, COLUMNS)
     undelivered = _deliver(database, loaded.config.settings, at) if committing else 0
     unavailable = [evaluated for evaluated in found if evaluated.problem is not None]
     for evaluated in unavailable:
@@ -80,8 +89,7 @@ def _chosen(config: Config, monitors: tuple[str, ...]) -> tuple[str, ...]:
     if not config.monitors:
         raise UsageError("the configuration has no monitors; add one under monitors:")
     for name in monitors:
-        if name not in config.monitors:
-            raise UsageError(f"there is no monitor {name!r}; there are " + ", ".join(config.monitors))
+        chosen("monitor", name, config.monitors)
     return tuple(dict.fromkeys(monitors)) or tuple(config.monitors)
 
 
@@ -95,16 +103,24 @@ def _allow_made_up_time(database: Database) -> None:
         )
 
 
+def _judged_through(database: Database, monitor: str) -> datetime | None:
+    from ledger import standings
+
+    with database.connect() as connection:
+        return standings.judged_through(connection, monitor)
+
+
 def _commit(database: Database, evaluated: Evaluated, roster: Roster) -> None:
     from monitors.commit import commit
 
     decision = commit(database, evaluated, roster)
     figures = decision.evaluation.figures
-    notices = len(decision.notices)
-    click.echo(f"{evaluated.watched.name}: {notices} notice{'' if notices == 1 else 's'} decided", err=True)
+    click.echo(f"{evaluated.watched.name}: {counted(len(decision.notices), 'notice')} decided", err=True)
     if "without_address" in figures:
+        mute = figures["without_address"]
+        have = "has" if mute == 1 else "have"
         click.echo(
-            f"{evaluated.watched.name}: {figures['without_address']} would be told but have no email address", err=True
+            f"{evaluated.watched.name}: {counted(mute, 'customer')} would be told but {have} no email address", err=True
         )
 
 
@@ -114,7 +130,7 @@ def _deliver(database: Database, settings: Settings, at: datetime) -> int:
 
     summary = deliver_due(database, settings, at)
     if summary.delivered or summary.failures:
-        click.echo(f"{summary.delivered} delivered, {len(summary.failures)} not", err=True)
+        click.echo(f"{summary.delivered:,} delivered, {len(summary.failures):,} not", err=True)
     for failure in summary.failures:
         click.echo(f"notice {failure.notice_id} to {failure.address} stays queued: {failure.reason}", err=True)
     return len(summary.failures)
@@ -124,6 +140,66 @@ def _lines(found: Iterable[Evaluated], *, nested: bool) -> Iterator[Mapping[str,
     for evaluated in found:
         for verdict in evaluated.verdicts:
             yield verdict_line(verdict, evaluated.watched.view.aggregation, nested=nested)
+
+
+def _print_verdicts(evaluated: Evaluated) -> None:
+    """One monitor for people: what all verdicts share above the table, and in it what differs."""
+    it, verdicts = evaluated.watched, evaluated.verdicts
+    limits = ", ".join(
+        f"{name} {'above' if threshold.side == 'max' else 'below'} "
+        f"{threshold.limit.value:,f}{'%' if threshold.limit.percent else ''} ({threshold.severity})"
+        for name, threshold in it.monitor.thresholds.items()
+    )
+    click.echo(f"{it.name}: {it.monitor.window}{_shared_days(verdicts)}")
+    click.echo(f"  as of {local(evaluated.at, it.settings.zone)}")
+    click.echo(wrapped(f"  {limits}"))
+    if not verdicts:
+        click.echo("  nobody to judge: the view selects no customer with a contract in this period")
+        return
+    print_table((_row(verdict, it.view.aggregation) for verdict in verdicts), _columns(verdicts))
+    if it.monitor.per == "customer":
+        states = Counter(verdict.state for verdict in verdicts)
+        told = ", ".join(f"{states[state]:,} {state}" for state in _STATES if states[state])
+        click.echo(f"{counted(len(verdicts), 'customer')}: {told}")
+
+
+def _shared_days(verdicts: Sequence[Verdict]) -> str:
+    """The days that all verdicts' periods have, each in its own zone; else the table has them."""
+    shared = {days(verdict.period) for verdict in verdicts}
+    return f" {shared.pop()}" if len(shared) == 1 else ""
+
+
+def _columns(verdicts: Sequence[Verdict]) -> list[Column]:
+    columns = [
+        word("customer"),
+        number("used"),
+        number("included", optional=True),
+        number("percent", "%", optional=True),
+    ]
+    columns += [number("projected", optional=True), word("state"), word("why", optional=True)]
+    if not _shared_days(verdicts):
+        columns.insert(1, word("since"))
+    return columns
+
+
+def _row(verdict: Verdict, aggregation: Aggregation) -> Row:
+    from ledger.records import Reason
+
+    told = verdict_line(verdict, aggregation, nested=False)
+    breached = ", ".join(
+        result.name for result in verdict.thresholds if result.breached and result.severity == verdict.state
+    )
+    plain = (Reason.WITHIN_LIMITS, Reason.ABOVE_MAX)
+    return {
+        "customer": told["customer"] if verdict.subject.kind == "customer" else "all together",
+        "since": day(verdict.period.start, verdict.period.zone),
+        "used": told["quantity"],
+        "included": told["included"],
+        "percent": told["percent"],
+        "projected": told["projected"],
+        "state": verdict.state,
+        "why": breached or (None if verdict.reason in plain else verdict.reason.value.replace("_", " ")),
+    }
 
 
 def verdict_line(verdict: Verdict, aggregation: Aggregation, *, nested: bool) -> dict[str, object]:
@@ -137,10 +213,10 @@ def verdict_line(verdict: Verdict, aggregation: Aggregation, *, nested: bool) ->
     return {
         "monitor": verdict.monitor,
         "customer": verdict.subject.id if verdict.subject.kind == "customer" else None,
-        "at": _local(verdict.at, verdict.period.zone),
-        "period_start": _local(verdict.period.start, verdict.period.zone),
-        "period_end": _local(verdict.period.end, verdict.period.zone),
-        "counted_to": None if verdict.counted_to is None else _local(verdict.counted_to, verdict.period.zone),
+        "at": local(verdict.at, verdict.period.zone),
+        "period_start": local(verdict.period.start, verdict.period.zone),
+        "period_end": local(verdict.period.end, verdict.period.zone),
+        "counted_to": None if verdict.counted_to is None else local(verdict.counted_to, verdict.period.zone),
         "quantity": quantity_text(verdict.quantity, aggregation),
         "included": verdict.included,
         "percent": percent_text(verdict.quantity, verdict.included),
@@ -165,9 +241,3 @@ def _limit(limit: Quantity | None) -> object:
     from ledger.quantities import decimal_text
 
     return decimal_text(limit) if limit is not None and not isinstance(limit, int) else limit
-
-
-def _local(at: datetime, zone: str) -> str:
-    from config.values import zone_info
-
-    return at.astimezone(zone_info(zone)).isoformat(timespec="milliseconds" if at.microsecond else "seconds")

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -31,27 +31,44 @@ COLUMNS = ("file", "new", "duplicates", "conflicts", "skipped", "resumed")
     metavar="FILE",
     help="Write bad lines there, instead of refusing the file.",
 )
+@click.option(
+    "--as",
+    "written_as",
+    type=click.Choice(["jsonl", "csv", "parquet"]),
+    help="What the files are, where their names do not tell: CSV on standard input, or not named .csv or .tsv.",
+)
 @format_option
 @click.pass_obj
-def ingest(context: Context, store: str, files: tuple[str, ...], skip_bad: Path | None, format_: str) -> None:
+def ingest(
+    context: Context,
+    store: str,
+    files: tuple[str, ...],
+    skip_bad: Path | None,
+    written_as: Literal["jsonl", "csv", "parquet"] | None,
+    format_: str,
+) -> None:
     """Take log files into an embedded STORE: JSON lines, CSV or Parquet, plain, gzip or zstd; - reads standard input.
 
     All of a file or nothing; each message once. A bad line refuses its file, with its line and column.
     """
     from config.errors import UsageError
     from logviews.fields import used_fields
+    from logviews.files import recognise
     from logviews.ingest import Ingest
 
     loaded = context.load()
     settings = chosen("store", store, loaded.config.stores)
     if skip_bad is not None and len(files) > 1:
         raise UsageError("--skip-bad goes with one file at a time, so that the refused lines are that file's")
+    for name in files:
+        if name != "-":
+            recognise(Path(name))  # before the first is taken in, so that a mistyped name is only that
     taking = Ingest(store, settings, used_fields(loaded.config, store), context.database(loaded))
     reports: list[IngestReport] = []
     try:
         for number, name in enumerate(files, 1):
             with _given(name, settings.folder) as path, _progress(f"{name} ({number} of {len(files)})"):
-                reports.append(taking.take(path, context.now(), skip_bad, "-" if name == "-" else None))
+                reports.append(taking.take(path, context.now(), skip_bad, "-" if name == "-" else None, written_as))
     finally:
         if reports:
             output(({column: getattr(report, column) for column in COLUMNS} for report in reports), format_, COLUMNS)
@@ -107,13 +124,21 @@ def _progress(text: str) -> Iterator[None]:
 
 def _tell(report: IngestReport, skip_bad: Path | None) -> None:
     if report.conflicts:
+        have = "1 message has" if report.conflicts == 1 else f"{report.conflicts:,} messages have"
+        ids = ", ".join(report.conflicting_ids) + (", …" if report.conflicts > len(report.conflicting_ids) else "")
         click.echo(
-            f"{report.file}: {report.conflicts} messages have the id of an earlier message but other content; the "
-            f"first one counts: {', '.join(report.conflicting_ids)}",
+            f"{report.file}: {have} the id of an earlier message but other content; the first one counts: {ids}",
             err=True,
         )
     if report.skipped:
-        click.echo(f"{report.file}: bad lines written to {skip_bad}: {report.skipped}", err=True)
-    if not report.new and not report.duplicates and not report.skipped:
+        lines = "1 bad line" if report.skipped == 1 else f"{report.skipped:,} bad lines"
+        click.echo(f"{report.file}: {lines} written to {skip_bad}", err=True)
+    if report.unfinished is not None:
+        click.echo(
+            f"{report.file}:{report.unfinished}: the last row has no line end, so it may still be being written, and "
+            "was not taken in; it will be when it has one",
+            err=True,
+        )
+    elif not report.new and not report.duplicates and not report.skipped:
         reason = "nothing new since it was last read" if report.resumed else "the file is empty"
         click.echo(f"{report.file}: no messages: {reason}", err=True)

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallywatch.cli.common import Context, format_option, output
+from tallywatch.cli.common import Context, Group, chosen, counted, format_option, output
+from tallywatch.cli.deliveries import print_deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import Connection
+
+    from config.errors import UsageError
     from config.load import Loaded
     from ledger.database import Database
     from ledger.outbox import NoticeDetail, Outgoing, Status
@@ -35,7 +39,7 @@ COLUMNS = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def notices() -> None:
     """What was decided to be told, and what became of it."""
 
@@ -47,7 +51,7 @@ def notices() -> None:
 @format_option
 @click.pass_obj
 def list_(context: Context, monitor: str | None, customer: str | None, status: Status | None, format_: str) -> None:
-    """List notices, the newest first: one line for each address.
+    """List notices, the newest first: one line for each address. A table is made for each monitor.
 
     A delivery is queued, claimed (leaving now) or delivered; `detail` says where to, or why the last attempt failed.
     """
@@ -61,7 +65,12 @@ def list_(context: Context, monitor: str | None, customer: str | None, status: S
         found = outbox.list_deliveries(
             connection, monitor=monitor, subject=None if id_ is None else records.customer(id_), status=status
         )
-    output(_lines(found), format_, COLUMNS)
+        if not found:
+            _check_filters(connection, loaded, monitor, customer, id_)
+    if format_ == "table":
+        print_deliveries(found, loaded.config.settings.zone)
+    else:
+        output(_lines(found), format_, COLUMNS)
 
 
 @notices.command()
@@ -78,7 +87,7 @@ def show(context: Context, notice: str, as_html: bool) -> None:
     click.echo(f"Notice {detail.notice.id}: monitor {detail.notice.monitor}, route {detail.notice.route}")
     for delivery in detail.deliveries:
         told = f": {delivery.detail}" if delivery.detail else ""
-        click.echo(f"{delivery.status}, attempts {delivery.attempts}, to {delivery.address}{told}")
+        click.echo(f"{delivery.status} after {counted(delivery.attempts, 'attempt')}, to {delivery.address}{told}")
     for key in detail.keys:
         click.echo(f"settles {_printable(key)}")
     for key in detail.superseded_keys:
@@ -145,6 +154,30 @@ def _lines(found: Sequence[Outgoing]) -> Iterator[Mapping[str, object]]:
         }
 
 
+def _check_filters(
+    connection: Connection, loaded: Loaded, monitor: str | None, customer: str | None, id_: str | None
+) -> None:
+    """Nothing was found: refuses names of which neither the configuration nor the ledger knows anything."""
+    from ledger import outbox, records
+
+    if monitor is not None and not outbox.list_deliveries(connection, monitor=monitor):
+        chosen("monitor", monitor, loaded.config.monitors)
+    if customer is None or id_ is None or loaded.roster.open or loaded.roster.find(customer) is not None:
+        return
+    if not outbox.list_deliveries(connection, subject=records.customer(id_)):
+        raise _no_customer(loaded, customer)
+
+
+def _no_customer(loaded: Loaded, name: str) -> UsageError:
+    from config.errors import UsageError
+    from config.names import nearest
+
+    names = [name for member in loaded.roster.customers.values() for name in (member.id, *member.aliases)]
+    near = nearest(name, names)
+    hint = "" if near is None else f" (did you mean {near}?)"
+    return UsageError(f"there is no customer {name!r} on the roster, neither by id nor by alias{hint}")
+
+
 def _found(database: Database, beginning: str) -> NoticeDetail:
     """The one notice whose id begins so."""
     from config.errors import UsageError
@@ -176,12 +209,9 @@ def _message(detail: NoticeDetail, loaded: Loaded) -> RenderedNotice:
 
 
 def _check_names(loaded: Loaded, monitor: str, customer: str) -> None:
-    from config.errors import UsageError
-
-    if monitor not in loaded.config.monitors:
-        raise UsageError(f"there is no monitor {monitor!r}; there are " + ", ".join(loaded.config.monitors))
+    chosen("monitor", monitor, loaded.config.monitors)
     if loaded.roster.find(customer) is None:
-        raise UsageError(f"there is no customer {customer!r} on the roster, neither by id nor by alias")
+        raise _no_customer(loaded, customer)
 
 
 def _note(database: Database, monitor: str, found: Preview) -> None:
@@ -201,7 +231,7 @@ def _write(folder: Path, batch: Sequence[RenderedNotice]) -> None:
     from notifiers.files import FilesChannel
 
     for receipt in FilesChannel(folder).deliver(batch):
-        if receipt.outcome == "failed":
+        if receipt.outcome != "delivered":
             raise ChannelError(receipt.detail)
         click.echo(receipt.detail)
 

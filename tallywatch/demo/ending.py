@@ -7,16 +7,19 @@ from typing import Final
 
 import click
 
+from exporters.statements import figures
 from exporters.summary import TierSum, by_tier, total
 from ledger.statements import Line
 from tallywatch.cli.common import output
-from tallywatch.demo.customers import NEAR, REFERENCE
+from tallywatch.cli.integrity import print_integrity
+from tallywatch.cli.tables import number, word
+from tallywatch.demo.customers import NEAR, REFERENCE, ZONE
 from tallywatch.demo.walk import BASIC_MONITOR, MONTH, Walked
 
-_TIERS: Final = ("tier", "customers", "calls", "overage", "amount")
-_CUSTOMERS: Final = ("customer", "name", "tier", "calls", "included", "overage", "amount")
-_HEAPS: Final = ("total", "selected", "unselected", "unattributed", "unknown", "outside", "duplicates")
-_EVALUATIONS: Final = ("at", "ok", "warning", "error", "mails")
+_PRICED: Final = tuple(map(number, ("overage", "amount")))
+_TIERS: Final = (word("tier"), number("customers"), number("calls"), *_PRICED)
+_CUSTOMERS: Final = (*map(word, ("customer", "name", "tier")), number("calls"), number("included"), *_PRICED)
+_EVALUATIONS: Final = (word("at"), *map(number, ("ok", "warning", "error", "mails")))
 
 
 def show(walked: Walked) -> None:
@@ -25,15 +28,15 @@ def show(walked: Walked) -> None:
     additive = {line.view for line in draft.lines}  # both views count messages
     click.echo("\nThe evaluations: customers by state, and the mails that left")
     output(_evaluations(walked), "table", _EVALUATIONS)
-    click.echo(f"October by tier, in {draft.currency}: what lies beyond the included calls")
+    click.echo(f"\nOctober by tier, in {draft.currency}: what lies beyond the included calls")
     tiers = [_tier(one.tier or "(no tier)", one) for one in by_tier(draft.lines, additive, draft.exponent)]
     output([*tiers, _tier("total", total(draft.lines, additive, draft.exponent))], "table", _TIERS)
-    click.echo("Four customers of the 450")
+    click.echo("\nFour customers of the 450")
     names = {one.id: one.name for one in REFERENCE}
     output([_line(line, names[line.customer]) for line in draft.lines if line.customer in names], "table", _CUSTOMERS)
-    click.echo("Where the messages went: the five after the total add up to it; duplicates were refused at the door")
-    output(_integrity(walked), "table", ("messages", *(one.view for one in draft.integrity)))
-    click.echo("Two mails to open:")
+    click.echo()
+    print_integrity([(str(draft.key), figures(one)) for one in draft.integrity], ZONE)
+    click.echo("\nTwo mails to open:")
     click.echo(f"  {walked.near_mail}\n  {walked.over_mail}")
     click.echo("The files for finance:")
     for file in walked.written:
@@ -55,12 +58,6 @@ def _evaluations(walked: Walked) -> list[dict[str, object]]:
         }
         for one in walked.evaluations
     ]
-
-
-def _integrity(walked: Walked) -> list[dict[str, object]]:
-    """A row for each figure and a column for each view, because the other way round is too wide for most windows."""
-    figures = walked.billing.integrity
-    return [{"messages": heap} | {one.view: getattr(one, heap) for one in figures} for heap in _HEAPS]
 
 
 def _tier(name: str, one: TierSum) -> dict[str, object]:

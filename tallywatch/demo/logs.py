@@ -15,7 +15,9 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from config.errors import TallywatchError
-from tallywatch.demo.month import METHODS, PATHS, SERVICES, Messages, log_days
+from tallywatch.demo.kinds import METHODS, PATHS, SERVICES
+from tallywatch.demo.messages import Messages
+from tallywatch.demo.month import log_days
 
 _PLAIN_DAYS: Final = 3  # the newest are not compressed yet
 _MEMORY: Final = "250MB"

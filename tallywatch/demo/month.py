@@ -1,4 +1,4 @@
-"""What happened in the demo's month: every message as a row of numbers, made up from fixed seeds.
+"""What happened in the demo's month, message by message, made up from fixed seeds.
 
 A customer's calls follow its own weekdays and hours and grow over the month; each day is a little better or worse than
 expected. The reference case's counts are exact: its calls are shared out over the hours, and not drawn for them.
@@ -7,7 +7,7 @@ expected. The reference case's counts are exact: its calls are shared out over t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tallywatch.demo.customers import DemoCustomer
+from tallywatch.demo.kinds import BILLABLE, KINDS, METHODS, PATHS, PRO_METHODS
+from tallywatch.demo.messages import Integers, Messages, joined
 
-Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 # The logs begin before October and end after it, in every zone: the month has to be cut out of them.
@@ -48,67 +49,6 @@ STRANGERS: Final = ("trial-2291", "trial-7731", "partner-sandbox")
 """Customer values that are not on the roster, and their shares of the calls."""
 _STRANGE_SHARE: Final = (0.0004, 0.0002, 0.0012)
 _UNATTRIBUTED_SHARE: Final = 0.0006
-
-SERVICES: Final = ("public-api", "console")
-METHODS: Final = ("GET", "POST", "PUT", "DELETE")
-PATHS: Final = (
-    "/v1/orders/", "/v1/customers/", "/v1/products/", "/v1/invoices/", "/v1/shipments/", "/v1/orders", "/v1/search",
-    "/v1/prices", "/v1/health", "/v1/ready", "/v0/orders/",
-)  # fmt: skip
-"""What ends with a slash is followed by a number."""
-_USUAL_PATHS: Final = (0.3, 0.2, 0.15, 0.08, 0.07, 0.08, 0.08, 0.04, 0.0, 0.0, 0.0)
-_USUAL_METHODS: Final = (0.72, 0.28, 0.0, 0.0)
-_PRO_METHODS: Final = (0.68, 0.27, 0.03, 0.02)  # whatever succeeds is billed on Pro
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of message: how many there are for each billable call, and what they look like."""
-
-    rate: float
-    service: int = 0
-    methods: tuple[float, ...] = _USUAL_METHODS
-    statuses: tuple[int, ...] = (200, 200, 200, 200, 201, 204)
-    paths: tuple[float, ...] = _USUAL_PATHS
-    tiers: tuple[str, ...] = ("basic", "pro")
-
-
-BILLABLE: Final = 0
-KINDS: Final = (
-    Kind(1.0),
-    Kind(0.03, statuses=(400, 401, 404, 404, 409, 429, 500, 503)),
-    Kind(0.01, methods=(1, 0, 0, 0), statuses=(200,), paths=(*(0.0,) * 8, 0.7, 0.3, 0.0)),
-    Kind(0.006, methods=(0, 0, 0, 1), statuses=(204,), paths=(0.6, 0.4, *(0.0,) * 9), tiers=("basic",)),
-    Kind(0.008, service=1, methods=(1, 0, 0, 0), statuses=(200, 304)),
-    Kind(0.004, methods=(1, 0, 0, 0), statuses=(200,), paths=(*(0.0,) * 10, 1.0)),
-)
-"""Billable calls first; then failures, health checks, removals, another service, and an older version of the API."""
-
-
-@dataclass(frozen=True, slots=True)
-class Messages:
-    """Rows of messages, one array a column, in the order of their arrival. Times are milliseconds since 1970.
-
-    `caller` is an index into `Month.callers`; `number` ends the path, where the path wants one.
-    """
-
-    arrival: Integers
-    time: Integers
-    serial: Integers
-    caller: Integers
-    service: Integers
-    method: Integers
-    status: Integers
-    path: Integers
-    number: Integers
-    size: Integers
-
-    def __len__(self) -> int:
-        return len(self.time)
-
-    def of(self, rows: NDArray[np.generic]) -> Messages:
-        """The rows of a mask or an index."""
-        return Messages(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +104,7 @@ class Month:
         by_alias = chance.random(number) < _BY_ALIAS
         method = chance.choice(len(METHODS), number, p=kind.methods)
         if index == BILLABLE:
-            method = np.where(self.pro[principal], chance.choice(len(METHODS), number, p=_PRO_METHODS), method)
+            method = np.where(self.pro[principal], chance.choice(len(METHODS), number, p=PRO_METHODS), method)
         return Messages(
             time,
             time,
@@ -282,11 +222,6 @@ def _arrived(messages: Messages, arrival: Integers) -> Messages:
     """With these arrivals, none of them after the last log."""
     arrival = np.minimum(arrival, _milliseconds(END) - 1)
     return Messages(arrival, messages.time, messages.serial, *(getattr(messages, name) for name in _LOOKS))
-
-
-def joined(several: Sequence[Messages]) -> Messages:
-    """All rows, one after another."""
-    return Messages(*(np.concatenate([getattr(one, field.name) for one in several]) for field in fields(Messages)))
 
 
 def _hour(at: datetime) -> int:

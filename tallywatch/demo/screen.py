@@ -22,7 +22,9 @@ class Screen:
     def step(self, text: str, command: str, total: int) -> Iterator[Callable[[], None]]:
         """One step of `total` pieces; gives a function to call after each piece. `command` does the same by hand."""
         self._step += 1
-        click.echo(f"{self._step}/{self._steps} {text}" + (f"  [{command}]" if command else ""))
+        click.echo(f"{self._step}/{self._steps} {text}")
+        if command:
+            click.echo(f"    $ {command}")
         began = time.monotonic()
         with _bar(total) as advance:
             yield advance

@@ -17,7 +17,8 @@ from zoneinfo import ZoneInfo
 from config.errors import TallywatchError
 from config.load import Loaded, load
 from exporters.closing import Outcome, close_month
-from exporters.files import Written, write_month
+from exporters.disk import Written
+from exporters.files import write_month
 from exporters.statements import Accounts, Draft
 from ledger import clock, outbox
 from ledger.database import Database, open_database
@@ -30,6 +31,7 @@ from logviews.readings import ViewCount, count_view
 from monitors.commit import commit
 from monitors.evaluate import Evaluator
 from notifiers.delivery import deliver_due
+from tallywatch.cli.common import counted
 from tallywatch.demo import folder, logs, month
 from tallywatch.demo.customers import NEAR, ZONE, DemoCustomer, customers, roster_csv
 from tallywatch.demo.screen import Screen
@@ -126,14 +128,16 @@ def _make(directory: Path, screen: Screen, messages: int, everyone: Sequence[Dem
         what = "its configuration, logs, ledger, mails and exports are replaced"
         screen.warn(f"{directory} held an earlier demo; {what}")
     number = 0
-    with screen.step(f"Making October's logs for {len(everyone)} customers", "", len(month.log_days())) as advance:
+    with screen.step(
+        f"Making October's logs for {counted(len(everyone), 'customer')}", "", len(month.log_days())
+    ) as advance:
         made = month.imagine(everyone, messages)
         with logs.writer(made.callers) as writer:
             for day in made.days():
                 writer.write(directory / folder.LOGS / logs.file_name(day.day), day.messages)
                 number += len(day.messages)
                 advance()
-        screen.say(f"{number:,} messages in {len(month.log_days())} files in {directory / folder.LOGS}")
+        screen.say(f"{counted(number, 'message')} in {len(month.log_days())} files in {directory / folder.LOGS}")
     return number
 
 
@@ -148,7 +152,7 @@ def _ingest(loaded: Loaded, database: Database, screen: Screen) -> tuple[IngestR
             reports.append(taking.take(path, _night_after(day), None))
             advance()
         new, again = sum(report.new for report in reports), sum(report.duplicates for report in reports)
-        screen.say(f"{new:,} messages taken in, {again:,} duplicates refused")
+        screen.say(f"{counted(new, 'message')} taken in, {counted(again, 'duplicate')} refused")
     return tuple(reports)
 
 
@@ -158,7 +162,7 @@ def _count(loaded: Loaded, database: Database, screen: Screen) -> None:
     with screen.step("Counting October for each customer", command, len(views)) as advance:
         for name, view in views.items():
             store = _store(loaded, database, view.store)
-            counted = count_view(
+            found = count_view(
                 store,
                 name,
                 view,
@@ -166,15 +170,15 @@ def _count(loaded: Loaded, database: Database, screen: Screen) -> None:
                 lambda member: period_of_month(MONTH, member.zone, member.billing_day),
                 default_zone=loaded.config.settings.zone,
             )
-            screen.say(_counted(name, counted))
+            screen.say(_counted(name, found))
             advance()
 
 
-def _counted(name: str, counted: ViewCount) -> str:
-    calls = sum(reading.messages for reading in counted.readings.values())
-    silent = sum(not reading.messages for reading in counted.readings.values())
-    text = f"{name}: {calls:,} calls of {len(counted.readings)} customers"
-    return f"{text}, {silent} without any" if silent else text
+def _counted(name: str, found: ViewCount) -> str:
+    number = sum(reading.messages for reading in found.readings.values())
+    silent = sum(not reading.messages for reading in found.readings.values())
+    text = f"{name}: {counted(number, 'call')} of {counted(len(found.readings), 'customer')}"
+    return f"{text}, {silent:,} without any" if silent else text
 
 
 def _evaluate(loaded: Loaded, database: Database, screen: Screen) -> tuple[Evaluation, ...]:
@@ -185,7 +189,7 @@ def _evaluate(loaded: Loaded, database: Database, screen: Screen) -> tuple[Evalu
         for at in mornings():
             found.append(_evaluate_at(loaded, database, evaluator, clock.cut(at)))
             advance()
-        screen.say(f"{sum(one.mails for one in found)} mails in {loaded.config.settings.email.folder}")
+        screen.say(f"{counted(sum(one.mails for one in found), 'mail')} in {loaded.config.settings.email.folder}")
     return tuple(found)
 
 
