@@ -27,17 +27,18 @@ _PLAIN_SEGMENT: Final = re.compile(r"[A-Za-z0-9_@ :$-]+")
 # A double keeps every number of up to 15 digits; longer ones are read from their text.
 _LONG_FRACTIONS: Final = [rf"[0-9]{{{whole}}}\.[0-9]{{{16 - whole}}}" for whole in range(1, 16)]
 _LONG: Final = "|".join(["[0-9]{18}", *_LONG_FRACTIONS, r"[0-9]{16,17}\."])
-_VALUE: Final = rf"\s*-?(?:(?i:nan|inf(?:inity)?)\s*[,}}\]]|{_LONG})"
+# -0, because DuckDB reads it as 0
+_VALUE: Final = rf"\s*(?:-0\s*[,}}\]]|-?(?:(?i:nan|inf(?:inity)?)\s*[,}}\]]|{_LONG}))"
 # so many opening brackets that the line may be nested too deeply for Python
 _DEEP: Final = rf"^[^\[{{]*(?:[\[{{][^\[{{]*){{{messages.MAX_DEPTH + 1}}}"
 _LAX: Final = (
     r":" + _VALUE,
     r"\[" + _VALUE,
-    r",\s*[}\]]",
-    r"," + _VALUE,
-    r"-0\s*[,}\]]",  # which DuckDB reads as 0
+    rf",(?:\s*[}}\]]|{_VALUE})",
     r"\\u00(?:[456][0-9a-fA-F]|[37][0-9aA]|2[dDeE])",
 )
+# arrays that are not flat, hold null, or have fewer than two elements
+_UNUSUAL: Final = r"^\[.*[\[{]|null|^\[\]$|^\[[^,]*\]$"
 
 
 def column(field: str) -> str:
@@ -94,21 +95,26 @@ def values_sql(
         return f"SELECT *, {exact}({line}) AS v FROM ({source})"
     paths = ", ".join(text("$" + "".join(f'."{segment}"' for segment in field.split("."))) for field in fields)
     doubts = [f"regexp_matches({line}, {text(pattern)})" for pattern in (*_LAX, *_dotted_keys(fields))]
-    doubts.append(f"strlen({line}) > {2 * messages.MAX_DEPTH} AND regexp_matches({line}, {text(_DEEP)})")
+    doubts.append(_only_where(f"strlen({line}) > {2 * messages.MAX_DEPTH}", f"regexp_matches({line}, {text(_DEEP)})"))
     used_as_text = [f"found[{fields.index(field) + 1}]" for field in verbatim]
     doubts += [rf"coalesce(regexp_matches({value}, '^(?:\[|-?[0-9]+[.eE])'), false)" for value in used_as_text]
-    # `found[i]` is NULL where the plain path leads nowhere: then the last key, if it stands in the line at all, may be
-    # reached through an array of objects or a dotted key
     for index, field in enumerate(fields, 1):
+        value = f"found[{index}]"
+        # NULL where the plain path leads nowhere: then the last key, if it stands in the line at all, may be reached
+        # through an array of objects or a dotted key
         last = text(json.dumps(field.rsplit(".", 1)[-1], ensure_ascii=False))
-        doubts.append(f"CASE WHEN found[{index}] IS NULL THEN contains({line}, {last}) ELSE false END")
-    # arrays that are not flat, hold null, or have fewer than two elements
-    unusual = r"^\[.*[\[{]|null|^\[\]$|^\[[^,]*\]$"
-    doubts.append(f"len(list_filter(found, lambda x: starts_with(x, '[') AND regexp_matches(x, {text(unusual)}))) > 0")
+        doubts.append(_only_where(f"{value} IS NULL", f"contains({line}, {last})"))
+        doubts.append(_only_where(f"starts_with({value}, '[')", f"regexp_matches({value}, {text(_UNUSUAL)})"))
     nulls = "list_transform(found, lambda x: CASE WHEN x = 'null' THEN NULL ELSE x END)"
     return f"""
-        SELECT * EXCLUDE (found), CASE WHEN {" OR ".join(doubts)} THEN {exact}({line}) ELSE {nulls} END AS v
+        SELECT * EXCLUDE (found), CASE WHEN {" OR ".join(doubts)} THEN {exact}({line})
+                WHEN list_contains(found, 'null') THEN {nulls} ELSE found END AS v
         FROM (SELECT *, CAST(json_extract({line}, [{paths}]) AS VARCHAR[]) AS found FROM ({source}))"""
+
+
+def _only_where(condition: str, costly: str) -> str:
+    """SQL for `condition AND costly` that works out the second only where the first holds; DuckDB's AND does both."""
+    return f"CASE WHEN {condition} THEN {costly} ELSE false END"
 
 
 def _dotted_keys(fields: Sequence[str]) -> list[str]:

@@ -7,7 +7,6 @@ the original is another file, and every line of it counts.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,54 +24,28 @@ class Continuation:
     source: SourceFile | None
 
 
-def _has_a_name(file: LogFile) -> bool:
-    """Whether it is no copy of something without a name of its own, such as standard input."""
-    return file.name == str(file.path)
-
-
-def continuation(file: LogFile, known: Sequence[SourceFile], target: Path) -> tuple[Path, Continuation]:
+def continuation(file: LogFile, known: Sequence[SourceFile], target: Path) -> Continuation:
     """For JSON lines: copies what has not been read yet to `target`; costs two passes over the file.
 
     The copy is what is taken in, so that a file that grows meanwhile is read up to exactly what is noted.
     """
-    if not _has_a_name(file):
-        with files.opened(file) as stream:
-            files.copy(stream, target)
-        return target, Continuation(0, None)
-    path = str(file.path.resolve())
-    before = _read_before(file, path, known)
+    before = read_before(file, known)
     with files.opened(file) as stream:
         whole = files.copy(stream, target, skip=before.bytes if before else 0)
     passed = before.lines if before else 0
-    return target, Continuation(passed, SourceFile(path, whole.bytes, passed + _lines_of(target), whole.sha256))
+    return Continuation(passed, noted(file, whole, passed + lines_of(target)))
 
 
-def continuation_of_rows(
-    file: LogFile, known: Sequence[SourceFile], rows: Path, digest: Beginning, target: Path
-) -> tuple[Path, Continuation]:
-    """For CSV and Parquet: copies the rows that have not been read yet from `rows`, where each row is on its own line.
-
-    `digest` is of the file's content as it was when the rows were made.
-
-    A Parquet file does not grow: it was read whole, or it is another one.
-    """
-    if not _has_a_name(file):
-        return rows, Continuation(0, None)
-    path = str(file.path.resolve())
-    before = _read_before(file, path, known)
-    if before is not None and file.format == "parquet" and before.bytes != digest.bytes:
-        before = None
-    passed = before.lines if before else 0
-    with rows.open("rb") as stream, target.open("wb") as out:
-        for _ in range(passed):
-            stream.readline()
-        shutil.copyfileobj(stream, out)
-    return target, Continuation(passed, SourceFile(path, digest.bytes, _lines_of(rows), digest.sha256))
+def noted(file: LogFile, read: Beginning, lines: int) -> SourceFile | None:
+    """What is to be noted of a file that was read so far; None for what has no name, such as standard input."""
+    return SourceFile(str(file.path.resolve()), read.bytes, lines, read.sha256) if file.has_a_name else None
 
 
-def _read_before(file: LogFile, path: str, known: Sequence[SourceFile]) -> SourceFile | None:
-    if not known:
+def read_before(file: LogFile, known: Sequence[SourceFile]) -> SourceFile | None:
+    """The longest beginning of the file that was read before; one pass over as much of it as the longest known."""
+    if not known or not file.has_a_name:
         return None
+    path = str(file.path.resolve())
     with files.opened(file) as stream:
         found = files.beginnings(stream, [source.bytes for source in known])
     matching = [source for source in known if source.bytes and found.get(source.bytes) == source.sha256]
@@ -90,6 +63,7 @@ def _still_there(source: SourceFile) -> bool:
         return False
 
 
-def _lines_of(path: Path) -> int:
+def lines_of(path: Path) -> int:
+    """How many line ends a file has."""
     with path.open("rb") as stream:
         return sum(chunk.count(b"\n") for chunk in iter(lambda: stream.read(1 << 20), b""))

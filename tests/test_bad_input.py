@@ -100,8 +100,8 @@ def test_a_bad_file_is_refused_with_one_sentence_and_leaves_nothing_behind(base:
     for sentence, content in cases.items():
         path.write_bytes(content)
         refused(base, 1, sentence, "ingest", "web", str(path))
-    refused(base, 1, "is a folder; name the files in it", "ingest", "web", str(base))
-    refused(base, 1, "there is no such file", "ingest", "web", str(base / "nothing"))
+    refused(base, 2, "is a folder; name the files in it", "ingest", "web", str(base))
+    refused(base, 2, "there is no such file", "ingest", "web", str(base / "nothing"))
     refused(base, 2, "there is no store 'wev'", "ingest", "wev", str(path))
     refused(base, 1, "-:1:1: not JSON", "ingest", "web", "-", input=b"nonsense\n")
 
@@ -120,7 +120,7 @@ def test_bad_lines_are_skipped_when_asked_and_their_number_is_told(base: Path) -
     (base / "log").write_bytes((GOOD % 1).encode() + bad + (GOOD % 2).encode())
     done = run(base, "ingest", "web", str(base / "log"), "--skip-bad", str(base / "bad"), "--format", "json")
     assert done.returncode == 0
-    assert f"bad lines written to {base / 'bad'}: 2" in done.stderr.decode()
+    assert f"{base / 'log'}: 2 bad lines written to {base / 'bad'}" in done.stderr.decode()
     assert (base / "bad").read_bytes() == bad
     assert json.loads(done.stdout)["new"] == 2
     refused(base, 2, "--skip-bad goes with one file", "ingest", "web", "a", "b", "--skip-bad", "c")

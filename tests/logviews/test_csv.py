@@ -6,10 +6,12 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import zstandard
 from hypothesis import HealthCheck, given
@@ -17,8 +19,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from stores import AT, open_ledger, settings
 
+from ledger import parts
 from ledger.database import Database
 from logviews import files
+from logviews.csvfile import csv_to_lines
 from logviews.files import IngestError
 from logviews.ingest import Ingest
 
@@ -36,7 +40,7 @@ def converted(
     """The lines that a file becomes: a message, or None for an empty line; numbers are marked texts."""
     path, target = tmp_path / name, tmp_path / "rows.jsonl"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    files.csv_to_lines(files.recognise(path), target, settings(tmp_path, **changes))
+    csv_to_lines(files.recognise(path), target, settings(tmp_path, **changes))
     texts = target.read_text(encoding="utf-8").split("\n")[:-1]
     return [json.loads(text, parse_int=number, parse_float=number) if text else None for text in texts]
 
@@ -115,7 +119,7 @@ def test_what_a_spreadsheet_writes_is_read_back(
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("a,b\n1,2\n3\n", ":3: 1 cells, but the header has 2"),
+        ("a,b\n1,2\n3\n", ":3: 1 cell, but the header has 2"),
         ('a,b\n1,"x\ny"\n1,2,3\n', ":4: 3 cells, but the header has 2"),
         ("a,a\n", ":1: two columns are named 'a'"),
         ("a,\n", ":1: column 2 has no name"),
@@ -160,3 +164,100 @@ def test_a_file_without_ids_is_continued_after_the_rows_that_were_read(ledger: D
     packed.write_bytes(gzip.compress((rows + "2026-10-01T00:00:00Z,a\nbad,a\n").encode()))
     with pytest.raises(IngestError, match=r"\.gz:6: time 'bad' is no RFC 3339"):
         taking.take(packed, AT)
+
+
+# Rows that are not whole, or do not fit.
+
+HEADER = "time,customer,id\n"
+ROW = "2026-10-01T00:00:00Z,%s,%s\n"
+
+
+def with_ids(ledger: Database, tmp_path: Path) -> Ingest:
+    return Ingest("web", settings(tmp_path / "web"), (), ledger)
+
+
+def without_ids(ledger: Database, tmp_path: Path) -> Ingest:
+    return Ingest("web", settings(tmp_path / "web", fields={"time": "time", "customer": "customer"}), (), ledger)
+
+
+def customers(taking: Ingest) -> list[str]:
+    """The customer of each message in the store, sorted."""
+    with taking.database.connect() as reading:
+        paths = [str(taking.store.folder / part.path) for part in parts.of_store(reading, taking.name)]
+    with duckdb.connect() as connection:
+        return sorted(
+            row[0]
+            for path in paths
+            for row in connection.execute(f"SELECT customer FROM read_parquet('{path}')").fetchall()
+        )
+
+
+@pytest.mark.parametrize("taker", [with_ids, without_ids])
+def test_a_file_caught_anywhere_in_its_last_row_gives_each_row_once_and_whole(
+    ledger: Database, tmp_path: Path, taker: Callable[[Database, Path], Ingest]
+) -> None:
+    whole = HEADER + ROW % ("alice", "x1") + ROW % ("bob", "x2") + ROW % ("carol", "x3")
+    rows_end = len(HEADER + ROW % ("alice", "x1") + ROW % ("bob", "x2"))
+    for cut in (*range(rows_end, len(whole) - 1, 5), len(whole) - 1):
+        (tmp_path / str(cut)).mkdir()
+        taking = replace(taker(ledger, tmp_path / str(cut)), name=f"web{cut}")
+        path = tmp_path / str(cut) / "log.csv"
+        path.write_text(whole[:cut])
+        report = taking.take(path, AT)
+        assert (report.new, report.unfinished) == (2, None if cut == rows_end else 4)
+        path.write_text(whole)
+        report = taking.take(path, AT)
+        assert (report.new, report.conflicts, report.unfinished) == (1, 0, None)
+        assert customers(taking) == ["alice", "bob", "carol"]
+
+
+def test_a_file_that_ends_within_quotes_is_refused_until_they_end(ledger: Database, tmp_path: Path) -> None:
+    taking, path = without_ids(ledger, tmp_path), tmp_path / "log.csv"
+    whole = HEADER + ROW % ("a", 1) + ROW % ('"b\nc"', 2)
+    path.write_text(whole[: whole.index("c", len(HEADER))])
+    with pytest.raises(IngestError, match=r"log\.csv:3: not CSV: unexpected end of data"):
+        taking.take(path, AT)
+    path.write_text(whole)
+    assert taking.take(path, AT).new == 2
+    assert customers(taking) == ["a", "b\nc"]
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress, None])
+def test_a_last_row_without_a_line_end_counts_where_nothing_can_follow(
+    ledger: Database, tmp_path: Path, compress: Callable[[bytes], bytes] | None
+) -> None:
+    taking, path = without_ids(ledger, tmp_path), tmp_path / "log.csv.packed"
+    content = (HEADER + ROW % ("a", 1) + (ROW % ("b", 2)).rstrip()).encode()
+    path.write_bytes(compress(content) if compress else content)
+    report = taking.take(path, AT, name=None if compress else "-", format_="csv")
+    assert (report.new, report.unfinished) == (2, None)
+    if compress:
+        assert taking.take(path, AT, format_="csv").new == 0
+
+
+def test_rows_that_do_not_fit_the_header_are_set_apart_as_they_are(ledger: Database, tmp_path: Path) -> None:
+    taking, path, refused = without_ids(ledger, tmp_path), tmp_path / "log.csv", tmp_path / "refused"
+    bad = ["short,1\r\n", '2026-10-01T00:00:00Z,"a\nb",1,more\n', '{"x":1}\n']
+    path.write_bytes((HEADER + ROW % ("a", 1) + bad[0] + bad[1] + ROW % ("b", 2) + bad[2]).encode())
+    with pytest.raises(IngestError, match=r"log\.csv:3: 2 cells, but the header has 3"):
+        taking.take(path, AT)
+    report = taking.take(path, AT, refused)
+    assert (report.new, report.skipped) == (2, 3)
+    assert refused.read_bytes() == "".join(bad).encode()
+    with path.open("a") as stream:
+        stream.write(ROW % ("c", 3) + "too,few\n" + "never,a,4\n")
+    report = taking.take(path, AT, refused)
+    assert (report.new, report.skipped, report.resumed) == (1, 2, 7)
+    assert refused.read_text() == 'too,few\n{"time":"never","customer":"a","id":4}\n'
+    assert customers(taking) == ["a", "b", "c"]
+
+
+def test_a_format_that_is_said_serves_where_the_name_does_not_tell(ledger: Database, tmp_path: Path) -> None:
+    taking, path = with_ids(ledger, tmp_path), tmp_path / "export.txt"
+    path.write_text(HEADER + ROW % ("a", 1))
+    with pytest.raises(IngestError, match=r"export\.txt:1:1: not JSON; .* say --as csv"):
+        taking.take(path, AT)
+    assert taking.take(path, AT, format_="csv").new == 1
+    lines = tmp_path / "lines.csv"
+    lines.write_text('{"time":"2026-10-01T00:00:00Z","customer":"a","id":"2"}\n')
+    assert taking.take(lines, AT, format_="jsonl").new == 1

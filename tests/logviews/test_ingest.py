@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,15 +16,15 @@ import zstandard
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 from stores import AT, events_of, open_ledger, settings
 
-from ledger import parts, tables
+from ledger import clock, parts, tables
 from ledger.database import Database
-from logviews import ingest as ingest_module
-from logviews import messages, strict
-from logviews.files import IngestError
+from logviews import engine, messages, strict
+from logviews.files import IngestError, NotAFileError
 from logviews.ingest import Ingest, IngestReport
+from logviews.scribe import Scribe
 
 GOOD = '{"time":"2026-10-01T00:00:00Z","customer":"a","id":"%s"}'
 USED = ("a.b", "n", "s")
@@ -156,8 +157,8 @@ def test_a_file_is_taken_in_just_when_python_finds_no_bad_line_and_is_read_as_py
     with path.open("rb") as stream:
         scanned = list(strict.scan(stream, strict.rules_of(taking.store)))
     problem = next((line for line in scanned if line.problem), None)
-    with ingest_module.engine.connection() as connection:
-        scribe = ingest_module._Scribe(connection, taking.store, USED, strict.rules_of(taking.store))
+    with engine.connection() as connection:
+        scribe = Scribe(connection, taking.store, USED, strict.rules_of(taking.store))
         scribe.register()
         target = folder / "part.parquet"
         try:
@@ -305,10 +306,23 @@ def test_a_line_of_the_longest_allowed_length_is_taken_and_one_byte_more_is_not(
 
 def test_a_folder_and_a_missing_file_are_told_so(ledger: Database, tmp_path: Path) -> None:
     taking = taker(ledger, tmp_path)
-    with pytest.raises(IngestError, match="is a folder; name the files in it"):
+    with pytest.raises(NotAFileError, match="is a folder; name the files in it"):
         taking.take(tmp_path, AT)
-    with pytest.raises(IngestError, match="there is no such file"):
+    with pytest.raises(NotAFileError, match="there is no such file"):
         taking.take(tmp_path / "nothing", AT)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NotAFileError, match="pipe it to standard input"):
+        taking.take(tmp_path / "pipe", AT)
+
+
+def test_a_log_of_plain_text_is_told_what_is_expected_and_only_at_its_first_line(
+    ledger: Database, tmp_path: Path
+) -> None:
+    taking, path = taker(ledger, tmp_path), tmp_path / "access.log"
+    apache = b'83.149.9.216 - - [17/May/2015:10:05:03 +0000] "GET /x HTTP/1.1" 200 203023 "-" "Mozilla/5.0"\n'
+    refuses(taking, path, b"\n" + apache, ":2:1: not JSON; JSON lines, CSV or Parquet expected. If this is CSV,")
+    refuses(taking, path, lines(1) + apache, ":2:7: not JSON: Extra data")
+    refuses(taking, path, b"{broken\n", ":1:2: not JSON: Expecting property name")
 
 
 # What a crash leaves.
@@ -325,6 +339,31 @@ def test_a_part_that_was_moved_and_never_registered_is_swept_away_by_the_next_in
     (folder / "staging" / "part.parquet").write_bytes(b"half")
     assert take(taking, tmp_path / "log2.jsonl", lines(2)).new == 1
     assert strangers(taking) == []
+
+
+def test_columns_that_a_killed_count_left_half_written_are_swept_away_once_nobody_writes_them(
+    ledger: Database, tmp_path: Path
+) -> None:
+    taking = taker(ledger, tmp_path)
+    take(taking, tmp_path / "log.jsonl", lines(1))
+    folder = taking.store.folder / "columns"
+    folder.mkdir()
+    now = clock.now().timestamp()
+    for name, age in (("old.parquet.1-a.partial", 3700), ("new.parquet.1-a.partial", 60), ("old.parquet", 3700)):
+        (folder / name).write_bytes(b"half")
+        os.utime(folder / name, (now - age, now - age))
+    take(taking, tmp_path / "log2.jsonl", lines(2))
+    assert sorted(path.name for path in folder.iterdir()) == ["new.parquet.1-a.partial", "old.parquet"]
+
+
+def test_the_store_is_listed_once_an_ingest(ledger: Database, tmp_path: Path) -> None:
+    taking = taker(ledger, tmp_path)
+    take(taking, tmp_path / "log.jsonl", lines(1))
+    asked: list[str] = []
+    with ledger.connect() as reading:
+        event.listen(reading.engine, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
+    take(taking, tmp_path / "log2.jsonl", lines(2))
+    assert len([sql for sql in asked if sql.startswith("SELECT") and "FROM part " in sql.replace("\n", " ")]) == 1
 
 
 def test_the_parts_of_another_ledger_are_left_alone(ledger: Database, tmp_path: Path) -> None:

@@ -212,3 +212,12 @@ def test_an_instant_survives_its_milliseconds() -> None:
     ):
         assert from_milliseconds(milliseconds(moment)) == moment
     assert milliseconds(datetime(1970, 1, 1, tzinfo=UTC) - timedelta(microseconds=1)) == -1
+
+
+def test_the_commonest_shape_is_read_to_the_millisecond_and_its_impossible_days_are_refused(sql: Sql) -> None:
+    days = [
+        f"{year}-{day}" for year in (1000, 1582, 1899, 1969, 2024, 2026, 2999) for day in ("02-28", "02-29", "12-31")
+    ]
+    days += ["1500-02-29", "2026-00-10", "2026-13-01", "2026-04-31", "2026-01-00", "0999-05-05", "3000-05-05"]
+    clocks = ["00:00:00", "23:59:59", "10:05:37.1", "10:05:37.09", "23:59:59.999", "24:00:00", "10:60:00", "10:05:60"]
+    agree(sql, TimeRule(), [f"{day}T{clock}Z" for day in days for clock in clocks])
