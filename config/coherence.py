@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import combinations, pairwise
 from typing import Final
 
-from config import literals, mail, monitors
+from config import literals, mail, monitors, picked
 from config.errors import Problem
 from config.models import Export, FieldCount, MeterPrice, Store, View
 from config.references import Context
@@ -21,6 +21,7 @@ def check(context: Context) -> Iterator[Problem]:
     """Every contradiction between sound parts."""
     yield from mail.check(context)
     yield from _stores(context)
+    yield from picked.check(context)
     for tier_name, tier in context.config.tiers.items():
         for meter, price in tier.prices.items():
             yield from _steps(context, price, ("tiers", tier_name, "prices", meter, "overage"))

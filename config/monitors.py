@@ -32,14 +32,6 @@ def _thresholds(context: Context, name: str, monitor: Monitor) -> Iterator[Probl
             yield Problem(context.place(*path), f"{'.'.join(path)}: must be greater than 0", hint)
         elif threshold.limit.percent:
             yield from _percent(context, monitor, path)
-        store = _store(context, monitor)
-        if threshold.side == "min" and store is not None and store.stale_after is None:
-            store_name = context.config.views[monitor.view].store
-            reason = (
-                f"{'.'.join(path)}: few messages mean little usage only where the feed is known not to have stopped"
-            )
-            hint = f"say in stores.{store_name} after which time without any message it has, such as stale_after: 2h"
-            yield Problem(context.place(*path), reason, hint)
 
 
 def _store(context: Context, monitor: Monitor) -> Store | None:

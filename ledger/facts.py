@@ -12,8 +12,17 @@ from typing import Any, Final
 
 NEAR_LIMIT: Final = "near_limit"
 OVER_LIMIT: Final = "over_limit"
+LOW_USAGE: Final = "low_usage"
 OPS_DIGEST: Final = "ops_digest"
-"""The templates that are chosen when a route names none: by the threshold's severity (warning, error), and for ops."""
+"""The templates that are chosen when a route names none: by the threshold's severity (warning, error) above a max,
+below a min, and for operations."""
+
+OPS_STORE: Final = "ops_store"
+OPS_HELD: Final = "ops_held"
+OPS_NEWS: Final = "ops_news"
+"""What operations are told besides: of a log store, of held notices, and of the program itself."""
+
+CUSTOMER_TEMPLATES: Final = (NEAR_LIMIT, OVER_LIMIT, LOW_USAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,7 @@ class CustomerFacts:
     currency: str
     tier: TierFacts | None
     recommended: TierFacts | None
+    side: str = "max"  # min: the quantity lies below the limit
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, as it is kept in the ledger."""
@@ -108,23 +118,27 @@ class OpsRow:
     period_start: str
     period_end: str
     zone: str
+    side: str = "max"
+    ended: bool = False  # whether the period was over
 
 
 @dataclass(frozen=True, slots=True)
 class OpsCount:
-    """How many subjects newly breached one threshold."""
+    """How many subjects a threshold is told of."""
 
     threshold: str
     severity: str
     number: int
+    side: str = "max"
 
 
 @dataclass(frozen=True, slots=True)
 class OpsFacts:
     """What operations are told about one evaluation by one route: the worst breaches in full, and the number of all.
 
-    `rows` are the worst first (most severe, then the furthest above its limit) and at most 50; `number` counts the new
-    breaches of all, `counts` the same per threshold, and `evaluated` the subjects that were evaluated.
+    `rows` are the worst first (most severe, then the furthest beyond its limit) and at most 50; `number` counts all of
+    them, `counts` the same per threshold, and `evaluated` the subjects that were evaluated. `kind` says whether they
+    are new (`breach`), told again because they last (`repeat`), or over (`recovery`).
     """
 
     monitor: str
@@ -140,6 +154,7 @@ class OpsFacts:
     number: int
     counts: tuple[OpsCount, ...]
     rows: tuple[OpsRow, ...]
+    kind: str = "breach"
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, as it is kept in the ledger."""
@@ -155,6 +170,89 @@ class OpsFacts:
                 "rows": tuple(OpsRow(**row) for row in document["rows"]),
             }
         )
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFacts:
+    """What operations are told about the log store that a monitor counts in.
+
+    `condition` is `unavailable` (it could not be counted, twice in a row) or `logs_stale` (its newest message, that of
+    `newest`, is too old); `kind` is that of `OpsFacts`. `detail` says why it could not be counted, empty when it could.
+    `since` is the evaluation that found the condition, or for a recovery the one that found it over.
+    """
+
+    monitor: str
+    monitor_title: str
+    route: str
+    store: str
+    condition: str
+    kind: str
+    detail: str
+    newest: str | None  # None when the store is empty, or did not answer
+    since: str
+    at: str
+    zone: str
+    language: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, as it is kept in the ledger."""
+        return _plain(asdict(self))
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> StoreFacts:
+        """The facts that `to_json` gave."""
+        return cls(**document)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFacts:
+    """That one evaluation would have mailed so many customers that its notices wait for a person.
+
+    `number` notices to `customers` of `watched` customers; `allowed` is how many customers are told without asking;
+    `examples` are some of them. After `until` the notices are not sent any more.
+    """
+
+    monitor: str
+    monitor_title: str
+    number: int
+    watched: int
+    allowed: int
+    customers: int
+    examples: tuple[str, ...]
+    until: str
+    at: str
+    zone: str
+    language: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, as it is kept in the ledger."""
+        return _plain(asdict(self))
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> HeldFacts:
+        """The facts that `to_json` gave."""
+        return cls(**{**document, "examples": tuple(document["examples"])})
+
+
+@dataclass(frozen=True, slots=True)
+class NewsFacts:
+    """What the program tells operations of itself: a headline, and a sentence to a paragraph."""
+
+    monitor: str  # what it is about: a file, a store, an export
+    headline: str
+    paragraphs: tuple[str, ...]
+    at: str
+    zone: str
+    language: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, as it is kept in the ledger."""
+        return _plain(asdict(self))
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> NewsFacts:
+        """The facts that `to_json` gave."""
+        return cls(**{**document, "paragraphs": tuple(document["paragraphs"])})
 
 
 def _plain(document: dict[str, Any]) -> dict[str, Any]:

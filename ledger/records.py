@@ -21,6 +21,7 @@ class SubjectKind(StrEnum):
     CUSTOMER = "customer"
     TOTAL = "total"
     UNATTRIBUTED = "unattributed"
+    STORE = "store"  # the log store itself: whether it answers, and whether messages still arrive
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -96,6 +97,9 @@ class Reason(StrEnum):
 
     WITHIN_LIMITS = "within_limits"
     ABOVE_MAX = "above_max"
+    BELOW_MIN = "below_min"
+    LOGS_STALE = "logs_stale"  # too few were counted to be sure of, because no messages arrive at all
+    PARTIAL_PERIOD = "partial_period"  # too few were counted, but the contract covers a part of it only
     NO_DATA = "no_data"
     NOTHING_INCLUDED = "nothing_included"
     STORE_UNAVAILABLE = "store_unavailable"
@@ -105,13 +109,15 @@ class Reason(StrEnum):
 class ThresholdResult:
     """One threshold's limit for a subject, in the view's unit, and whether it is breached; None when that is unknown.
 
-    `limit` is None for a percentage of what is included when the subject's plan includes nothing to take it of.
+    `limit` is None for a percentage of what is included when the subject's plan includes nothing to take it of. A `min`
+    is breached below its limit and unknown until its period is over, a `max` above it.
     """
 
     name: str
     severity: Literal["warning", "error"]
     limit: Quantity | None
     breached: bool | None
+    side: Literal["min", "max"] = "max"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +172,8 @@ class NoticeDue:
     """A notice that was decided: what it states is frozen in `facts`, and `keys` are used up by it, once and for all.
 
     Shape of `facts`: plain JSON (strings, integers, lists, mappings); quantities and money as strings.
-    `superseded_keys` are keys of less severe thresholds that this notice makes unnecessary.
+    `superseded_keys` are keys of less severe thresholds that this notice makes unnecessary. After `expires_at` it is
+    not tried any more. A `held` notice waits for a person to release or discard it.
     """
 
     id: str
@@ -182,6 +189,8 @@ class NoticeDue:
     keys: tuple[str, ...]
     superseded_keys: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    expires_at: datetime | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +199,7 @@ class Evaluation:
 
     monitor: str
     at: datetime
-    outcome: Literal["done", "unavailable"]
+    outcome: Literal["done", "stale", "unavailable"]
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -198,7 +207,9 @@ class Evaluation:
 class Decision:
     """Everything that one evaluation changes; it is committed in one transaction or not at all.
 
-    `closed` are the standings that end with their period, or because nobody is watched there any more.
+    `closed` are the standings that end with their period, or because nobody is watched there any more. `judged_through`
+    says up to which end the monitor's periods have had their final verdict now, where that has moved. `watched` is how
+    many customers were judged.
     """
 
     evaluation: Evaluation
@@ -206,6 +217,8 @@ class Decision:
     closed: tuple[Standing, ...] = ()
     transitions: tuple[Transition, ...] = ()
     notices: tuple[NoticeDue, ...] = ()
+    judged_through: datetime | None = None
+    watched: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,10 +238,14 @@ class RenderedNotice:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one delivery."""
+    """What became of one attempt at a delivery.
+
+    `retry`: it may succeed later. `suppressed`: the address is refused for good, and is not tried again with anything.
+    `dead`: this notice cannot be delivered to it, whatever the reason. `unattempted`: its turn did not come.
+    """
 
     delivery_id: int
-    outcome: Literal["delivered", "failed"]
+    outcome: Literal["delivered", "retry", "suppressed", "dead", "unattempted"]
     detail: str = ""
 
 

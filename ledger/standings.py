@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, RowMapping, bindparam, func, select
 
 from ledger.records import Evaluation, Standing, Subject, SubjectKind, Transition
-from ledger.tables import evaluation, standing, transition
+from ledger.tables import evaluation, judged, standing, transition
 from ledger.upsert import upsert
 
 StandingKey = tuple[Subject, datetime, str]
@@ -83,14 +83,18 @@ def record_evaluation(connection: Connection, item: Evaluation) -> None:
     )
 
 
-def evaluations(connection: Connection, monitor: str, limit: int = 100) -> tuple[Evaluation, ...]:
-    """A monitor's evaluations, the newest first."""
+def evaluations(
+    connection: Connection, monitor: str, limit: int = 100, before: datetime | None = None
+) -> tuple[Evaluation, ...]:
+    """A monitor's evaluations (`before` an instant), the newest first."""
     wanted = (
         select(evaluation)
         .where(evaluation.c.monitor == monitor)
         .order_by(evaluation.c.at.desc(), evaluation.c.id.desc())
         .limit(limit)
     )
+    if before is not None:
+        wanted = wanted.where(evaluation.c.at < before)
     return tuple(Evaluation(row.monitor, row.at, row.outcome, row.figures) for row in connection.execute(wanted))
 
 
@@ -99,6 +103,19 @@ def last_evaluated(connection: Connection, monitor: str) -> datetime | None:
     wanted = select(func.max(evaluation.c.at)).where(evaluation.c.monitor == monitor)
     found: datetime | None = connection.execute(wanted).scalar()
     return found
+
+
+def judged_through(connection: Connection, monitor: str) -> datetime | None:
+    """Up to which end a monitor's periods have had their final verdicts; None when it was never evaluated."""
+    found: datetime | None = connection.execute(select(judged.c.through).where(judged.c.monitor == monitor)).scalar()
+    return found
+
+
+def set_judged_through(connection: Connection, monitor: str, through: datetime) -> None:
+    """Notes it. It never goes back."""
+    before = judged_through(connection, monitor)
+    if before is None or through > before:
+        connection.execute(upsert(connection, judged, ("through",)), {"monitor": monitor, "through": through})
 
 
 def _key(item: Standing | Transition) -> dict[str, object]:

@@ -1,34 +1,49 @@
-"""Evaluating: a monitor's view is counted, and every subject of it judged. Writes nothing; see `monitors.commit`."""
+"""Evaluating: a monitor's view is counted, and every subject of it judged. Writes nothing; see `monitors.commit`.
+
+Two kinds of period are judged: those that are running, and those that ended and have not had their final verdict. The
+final verdict is where a `min` is judged, and where what was used between the last evaluation and the end still counts.
+A period that ended is looked at until the longest grace of the monitor's thresholds has passed, and then no more.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from config.models import Config
 from config.roster import Roster, RosterCustomer
-from ledger.periods import day_start, period_containing
 from ledger.records import TOTAL, Period, Reading, Verdict, customer
 from logviews.readings import Integrity, count_total, count_view
 from logviews.store import LogStore, StoreUnavailable
 from monitors.forecast import straight
-from monitors.judge import judge, unavailable
+from monitors.judge import LowCounts, judge, unavailable
+from monitors.subjects import contract_span, customer_period, ended, judged_by, last_ended, total_period
 from monitors.watched import Watched, watched
+
+_LONGEST_ID: Final = 512
+"""Of a customer that no roster names, as long as the ledger keeps ids."""
+
+PeriodOf = Callable[[RosterCustomer], Period]
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """What one evaluation of a monitor found. `problem` is the store's reason when it could not answer.
+    """What one evaluation of a monitor found: final verdicts of ended periods in their order, then the running ones.
 
-    `figures` are plain JSON, recorded with the evaluation: the integrity figures of the count.
+    `problem` is the store's reason when it could not answer; `stale` says that its newest message, that of `newest`, is
+    too old for low counts to be believed. `judged_through` is the end up to which every period has its final verdict
+    now (None when nothing new can be said of that). `figures` are plain JSON, recorded with the evaluation.
     """
 
     watched: Watched
     at: datetime
     verdicts: tuple[Verdict, ...]
     problem: str | None = None
+    stale: bool = False
+    newest: datetime | None = None
+    judged_through: datetime | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -40,51 +55,35 @@ class Evaluator:
     roster: Roster
     store_of: Callable[[str], LogStore]
 
-    def evaluate(self, name: str, at: datetime) -> Evaluated:
+    def evaluate(self, name: str, at: datetime, judged_through: datetime | None = None) -> Evaluated:
         """The verdicts of a monitor on all its subjects, counted from the logs over `[period start, at)`.
 
-        One counting query for a view, whatever the number of customers. Customers whose contract has no day in their
-        period are left out; a store that cannot answer makes every verdict `unavailable`.
+        One counting query for a view, whatever the number of customers, and one for each period that ended after
+        `judged_through`. Without that nobody has judged before: then of the last period that ended those `min`
+        thresholds are judged whose time has come, and nothing else of the time before. Customers whose contract has no
+        day in their period are left out; a store that cannot answer makes every verdict `unavailable`.
 
         Raises:
             KeyError: when the configuration has no monitor of that name.
         """
         it = watched(self.config, name)
         try:
-            store = self.store_of(it.view.store)
-            return self._total(it, store, at) if it.monitor.per == "total" else self._customers(it, store, at)
+            scene = _Scene(it, self.store_of(it.view.store), self.roster, at, judged_through)
+            final = tuple(scene.final())
+            running, figures = scene.running()
         except StoreUnavailable as error:
-            return Evaluated(it, at, self._unavailable(it, at), str(error))
-
-    def _customers(self, it: Watched, store: LogStore, at: datetime) -> Evaluated:
-        counted = count_view(
-            store,
-            it.view_name,
-            it.view,
-            self.roster,
-            lambda member: customer_period(it, member, at),
+            return Evaluated(it, at, self._unavailable(it, at), problem=str(error))
+        through = judged_by(it.monitor, at, first=judged_through is None)
+        moved = not scene.stale and (judged_through is None or through > judged_through)
+        return Evaluated(
+            it,
             at,
-            default_zone=it.settings.zone,
+            (*final, *running),
+            stale=scene.stale,
+            newest=scene.newest,
+            judged_through=through if moved else None,
+            figures=figures,
         )
-        readings = dict(counted.readings)
-        if self.roster.open:  # nobody is unknown then
-            readings.update(counted.unknown)
-        verdicts = (self._verdict(it, id_, reading, at) for id_, reading in readings.items())
-        found = tuple(verdict for verdict in verdicts if verdict is not None)
-        return Evaluated(it, at, found, figures={"integrity": _figures(counted.integrity)})
-
-    def _verdict(self, it: Watched, id_: str, reading: Reading, at: datetime) -> Verdict | None:
-        member = self.roster.find(id_)
-        span = None if member is None else contract_span(member, customer_period(it, member, at))
-        if member is None or span is None:
-            return None
-        projected = straight(reading, it.view.aggregation, span)
-        return judge(it.name, it.monitor, reading, plan=it.plan(member), projected=projected, at=at)
-
-    def _total(self, it: Watched, store: LogStore, at: datetime) -> Evaluated:
-        reading = count_total(store, it.view_name, it.view, self.roster, total_period(it, at), at)
-        projected = straight(reading, it.view.aggregation)
-        return Evaluated(it, at, (judge(it.name, it.monitor, reading, plan=None, projected=projected, at=at),))
 
     def _unavailable(self, it: Watched, at: datetime) -> tuple[Verdict, ...]:
         if it.monitor.per == "total":
@@ -96,24 +95,132 @@ class Evaluator:
         )
 
 
-def customer_period(it: Watched, member: RosterCustomer, at: datetime) -> Period:
-    """The period of the monitor's window that `at` lies in, in the customer's zone and from its billing day."""
-    return period_containing(it.monitor.window, at, member.zone, member.billing_day)
+class _Scene:
+    """One evaluation: the store, the instant, and how far the monitor's periods were judged before."""
+
+    def __init__(
+        self,
+        it: Watched,
+        store: LogStore,
+        roster: Roster,
+        at: datetime,
+        judged_through: datetime | None,
+    ) -> None:
+        self.it, self.store, self.roster, self.at = it, store, roster, at
+        self.judged_through = judged_through
+        freshness = store.freshness(at)
+        self.stale, self.newest = freshness.stale, freshness.newest
+
+    def running(self) -> tuple[tuple[Verdict, ...], dict[str, Any]]:
+        """Verdicts on the periods that `at` lies in, and the integrity figures of their count.
+
+        A monitor that has nothing but `min` thresholds says nothing of a period that is still running.
+        """
+        it = self.it
+        if len(it.monitor.minima) == len(it.thresholds):
+            return (), {}
+        if it.monitor.per == "total":
+            return (self._total(total_period(it, self.at), final=False),), {}
+        return self._customers(lambda member: customer_period(it, member, self.at), final=False)
+
+    def final(self) -> Iterator[Verdict]:
+        """Final verdicts on the periods that ended, in their order."""
+        it = self.it
+        first = self.judged_through is None
+        if first and not it.monitor.minima:
+            return
+        if it.monitor.per == "total":
+            for period in self._ended(None):
+                yield self._total(period, final=True)
+            return
+        # who share a zone and a billing day share their periods
+        members = [_nobody(it.settings.zone)] if self.roster.open else self.roster.selected(it.view)
+        rules = {(member.zone, member.billing_day): member for member in members}
+        over = {rule: tuple(self._ended(member)) for rule, member in rules.items()}
+        for number in range(max(map(len, over.values()), default=0)):
+            these = {rule: periods[number] for rule, periods in over.items() if number < len(periods)}
+            latest = max(these.values())
+
+            def period_of(
+                member: RosterCustomer, these: Mapping[tuple[str, int], Period] = these, latest: Period = latest
+            ) -> Period:
+                return these.get((member.zone, member.billing_day), latest)
+
+            found, _ = self._customers(period_of, final=True, only=these)
+            yield from found
+
+    def _ended(self, member: RosterCustomer | None) -> Iterator[Period]:
+        # a min without grace is judged at the end, though another threshold of the monitor waits longer
+        through = self.at - min(threshold.grace for threshold in self.it.thresholds.values())
+        if self.judged_through is None:
+            yield last_ended(self.it, member, through)
+        else:
+            yield from ended(self.it, member, self.judged_through, through)
+
+    def _customers(
+        self, period_of: PeriodOf, *, final: bool, only: Mapping[tuple[str, int], Period] | None = None
+    ) -> tuple[tuple[Verdict, ...], dict[str, Any]]:
+        it = self.it
+        counted = count_view(
+            self.store, it.view_name, it.view, self.roster, period_of, self.at, default_zone=it.settings.zone
+        )
+        readings = dict(counted.readings)
+        figures: dict[str, Any] = {"integrity": _figures(counted.integrity)}
+        if self.roster.open:  # whatever value is found is a customer then
+            readings = {id_: reading for id_, reading in readings.items() if _can_be_kept(id_)}
+            if len(readings) < len(counted.readings):
+                figures["unfit_ids"] = len(counted.readings) - len(readings)
+        verdicts = []
+        for id_, reading in readings.items():
+            member = self.roster.find(id_)
+            if member is None or (only is not None and (member.zone, member.billing_day) not in only):
+                continue
+            span = contract_span(member, reading.period)
+            if span is not None:
+                verdicts.append(self._verdict(member, reading, span, final=final))
+        return tuple(verdicts), figures
+
+    def _verdict(self, member: RosterCustomer, reading: Reading, span: Period, *, final: bool) -> Verdict:
+        it = self.it
+        return judge(
+            it.name,
+            it.monitor,
+            reading,
+            plan=it.plan(member),
+            projected=straight(reading, it.view.aggregation, span),
+            at=self.at,
+            low_counts=self._low_counts(reading.period, span),
+            only_minima=final and self.judged_through is None,
+        )
+
+    def _total(self, period: Period, *, final: bool) -> Verdict:
+        it = self.it
+        reading = count_total(self.store, it.view_name, it.view, self.roster, period, self.at)
+        return judge(
+            it.name,
+            it.monitor,
+            reading,
+            plan=None,
+            projected=straight(reading, it.view.aggregation),
+            at=self.at,
+            low_counts=self._low_counts(period, period),
+            only_minima=final and self.judged_through is None,
+        )
+
+    def _low_counts(self, period: Period, span: Period) -> LowCounts:
+        if span != period:
+            return LowCounts.PARTIAL  # and will stay so, whether or not messages arrive now
+        return LowCounts.STALE if self.stale else LowCounts.TRUSTED
 
 
-def total_period(it: Watched, at: datetime) -> Period:
-    """The period for all customers together: in the installation's zone, months from the first."""
-    return period_containing(it.monitor.window, at, it.settings.zone)
+def _nobody(zone: str) -> RosterCustomer:
+    """Whose periods the values have that no roster names."""
+    return RosterCustomer("", (), "", None, (), zone, "en", 1, None, None)
 
 
-def contract_span(member: RosterCustomer, period: Period) -> Period | None:
-    """The part of a period in which the customer had a contract; None when there is none."""
-    start, end = period.start, period.end
-    if member.valid_from is not None:
-        start = max(start, day_start(member.valid_from, member.zone))
-    if member.valid_until is not None:
-        end = min(end, day_start(member.valid_until, member.zone))
-    return Period(start, end, period.zone) if start < end else None
+def _can_be_kept(id_: str) -> bool:
+    """Whether the ledger can keep a customer under this id; what cannot is counted, and watched by nobody."""
+    return len(id_) <= _LONGEST_ID and "\0" not in id_
 
 
 def _figures(integrity: Integrity) -> dict[str, Any]:

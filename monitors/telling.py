@@ -11,15 +11,27 @@ from typing import Final
 from config.models import MeterPrice, Tier
 from config.roster import Roster, RosterCustomer
 from config.values import zone_info
-from ledger.facts import CustomerFacts, OpsCount, OpsFacts, OpsRow, StepFacts, TierFacts
+from ledger.facts import (
+    CustomerFacts,
+    HeldFacts,
+    OpsCount,
+    OpsFacts,
+    OpsRow,
+    StepFacts,
+    StoreFacts,
+    TierFacts,
+)
 from ledger.quantities import decimal_text, quantity_text
-from ledger.records import Quantity, SubjectKind, ThresholdResult, Verdict
+from ledger.records import NoticeDue, Quantity, SubjectKind, ThresholdResult, Verdict
 from monitors.quantities import cut, money_text, percent_text
 from monitors.units import unit_of
 from monitors.watched import Watched
 
 LISTED: Final = 50
 """How many breaches an ops notice lists in full."""
+
+EXAMPLES: Final = 10
+"""How many customers a notice of held notices names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +46,7 @@ def customer_facts(watched: Watched, customer: RosterCustomer, breach: Breach) -
     """What the customer is told. The breach must be of a reading with a quantity, as every breach is."""
     verdict, result = breach.verdict, breach.result
     bound = verdict.included if verdict.included is not None else result.limit
-    limit = watched.thresholds[result.name].max
+    limit = watched.thresholds[result.name].limit
     tier = watched.tiers.get(customer.tier) if customer.tier is not None else None
     recommended = watched.tiers.get(tier.recommend) if tier is not None and tier.recommend is not None else None
     return CustomerFacts(
@@ -69,13 +81,21 @@ def customer_facts(watched: Watched, customer: RosterCustomer, breach: Breach) -
             if tier is None or tier.recommend is None or recommended is None
             else _tier_facts(watched, tier.recommend, recommended)
         ),
+        side=result.side,
     )
 
 
 def ops_facts(
-    watched: Watched, roster: Roster, breaches: Sequence[Breach], *, route: str, evaluated: int, at: datetime
+    watched: Watched,
+    roster: Roster,
+    breaches: Sequence[Breach],
+    *,
+    route: str,
+    kind: str,
+    evaluated: int,
+    at: datetime,
 ) -> OpsFacts:
-    """What operations are told of all breaches that a route found new in one evaluation."""
+    """What operations are told of all breaches of one kind that a route found in one evaluation."""
     settings = watched.settings
     counts = Counter((breach.result.name, breach.result.severity) for breach in breaches)
     return OpsFacts(
@@ -91,11 +111,60 @@ def ops_facts(
         evaluated=evaluated,
         number=len(breaches),
         counts=tuple(
-            OpsCount(name, threshold.severity, counts[name, threshold.severity])
+            OpsCount(name, threshold.severity, counts[name, threshold.severity], threshold.side)
             for name, threshold in watched.thresholds.items()
             if (name, threshold.severity) in counts
         ),
         rows=tuple(_row(watched, roster, breach) for breach in sorted(breaches, key=_worst_first)[:LISTED]),
+        kind=kind,
+    )
+
+
+def store_facts(
+    watched: Watched,
+    breach: Breach,
+    *,
+    route: str,
+    kind: str,
+    detail: str,
+    newest: datetime | None,
+    since: datetime,
+) -> StoreFacts:
+    """What operations are told of the log store that a monitor counts in."""
+    settings = watched.settings
+    return StoreFacts(
+        monitor=watched.name,
+        monitor_title=watched.title,
+        route=route,
+        store=watched.view.store,
+        condition=breach.result.name,
+        kind=kind,
+        detail=detail,
+        newest=None if newest is None else _local(newest, settings.zone),
+        since=_local(since, settings.zone),
+        at=_local(breach.verdict.at, settings.zone),
+        zone=settings.zone,
+        language=settings.language,
+    )
+
+
+def held_facts(
+    watched: Watched, held: Sequence[NoticeDue], *, watched_subjects: int, allowed: int, at: datetime
+) -> HeldFacts:
+    """What operations are told of notices that wait for them."""
+    settings = watched.settings
+    return HeldFacts(
+        monitor=watched.name,
+        monitor_title=watched.title,
+        number=len(held),
+        watched=watched_subjects,
+        allowed=allowed,
+        customers=len({notice.subject for notice in held}),
+        examples=tuple(dict.fromkeys(notice.subject.id for notice in held if notice.subject is not None))[:EXAMPLES],
+        until=_local(max((notice.expires_at for notice in held if notice.expires_at), default=at), settings.zone),
+        at=_local(at, settings.zone),
+        zone=settings.zone,
+        language=settings.language,
     )
 
 
@@ -115,13 +184,16 @@ def _row(watched: Watched, roster: Roster, breach: Breach) -> OpsRow:
         period_start=_local(verdict.period.start, verdict.period.zone),
         period_end=_local(verdict.period.end, verdict.period.zone),
         zone=verdict.period.zone,
+        side=result.side,
+        ended=verdict.at >= verdict.period.end,
     )
 
 
 def _worst_first(breach: Breach) -> tuple[int, Quantity, str]:
-    """Errors before warnings, then the furthest above the limit, then by id so that the order is always the same."""
+    """Errors before warnings, then the furthest beyond the limit, then by id so that the order is always the same."""
     above = (breach.verdict.quantity or 0) - (breach.result.limit or 0)
-    return (0 if breach.result.severity == "error" else 1, -above, breach.verdict.subject.id)
+    beyond = above if breach.result.side == "max" else -above
+    return (0 if breach.result.severity == "error" else 1, -beyond, breach.verdict.subject.id)
 
 
 def _tier_facts(watched: Watched, name: str, tier: Tier) -> TierFacts:

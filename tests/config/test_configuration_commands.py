@@ -73,7 +73,8 @@ def test_check_counts_customers_and_notes_those_who_cannot_be_told(tmp_path: Pat
         "stores: {s: {type: embedded, folder: e, fields: {time: t, customer: c}}}\n"
         "customers: {file: customers.csv}\n"
         "views: {v: {store: s}}\n"
-        "monitors:\n  m:\n    view: v\n    window: month\n    schedule: {every: 15m}\n    thresholds: {high: {severity: error, max: 5}}\n"
+        "monitors:\n  m:\n    view: v\n    window: month\n    schedule: {every: 15m}\n"
+        "    thresholds: {high: {severity: error, max: 5}}\n"
         "    notify: {tell: {when: high, to: customer}}\n"
     )
     checked = tallywatch("check", folder=tmp_path)

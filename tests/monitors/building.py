@@ -40,6 +40,7 @@ DOCUMENT: Mapping[str, Any] = {
             "title": "Monthly limit",
             "view": "calls",
             "window": "billing month",
+            "schedule": {"every": "15m"},
             "thresholds": {
                 "approaching": {"severity": "warning", "max": "90%"},
                 "well_over": {"severity": "error", "max": "110%"},

@@ -35,7 +35,7 @@ class Ledger:
     it: Watched
     people: tuple[RosterCustomer, ...]
     standings: dict[StandingKey, Standing] = field(default_factory=dict)
-    used: set[str] = field(default_factory=set)
+    used: dict[str, datetime] = field(default_factory=dict)
     notices: list[NoticeDue] = field(default_factory=list)
 
     @property
@@ -47,7 +47,7 @@ class Ledger:
 
     def decide(self, verdicts: list[Verdict], at: datetime) -> Decision:
         decision = decide(
-            self.it, verdicts, standings=self.standings, roster=self.roster, used_keys=frozenset(self.used), at=at
+            self.it, verdicts, standings=self.standings, roster=self.roster, used_keys=dict(self.used), at=at
         )
         for standing in decision.closed:
             del self.standings[standing.subject, standing.period_start, standing.threshold]
@@ -56,7 +56,7 @@ class Ledger:
         for notice in decision.notices:
             for key in (*notice.keys, *notice.superseded_keys):
                 assert key not in self.used, "a key was used twice"
-                self.used.add(key)
+                self.used[key] = notice.decided_at
         self.notices += decision.notices
         return decision
 
@@ -317,7 +317,8 @@ def test_operations_get_one_notice_for_an_evaluation_however_many_breach():
     ledger = Ledger(monthly(), people)
     used = {who.id: 90_001 + 500 * number for number, who in enumerate(people)}
     decision = ledger.evaluate(used, AT)
-    (digest,) = only(decision, "ops")
+    digest, hold = only(decision, "ops")
+    assert hold.template == "ops_held"
     facts = OpsFacts.from_json(digest.facts)
     assert digest.addresses == ("ops@example.com", "night@example.com")
     assert (digest.template, digest.subject) == ("ops_digest", None)
@@ -361,7 +362,7 @@ def test_an_unavailable_store_freezes_everything():
     assert decision == Decision(decision.evaluation)
     assert decision.evaluation.outcome == "unavailable"
     assert ledger.standings == before
-    nobody = decide(ledger.it, [], standings=before, roster=ledger.roster, used_keys=(), at=AT, unavailable=True)
+    nobody = decide(ledger.it, [], standings=before, roster=ledger.roster, used_keys={}, at=AT, problem="no answer")
     assert (nobody.evaluation.outcome, nobody.closed) == ("unavailable", ())
 
 

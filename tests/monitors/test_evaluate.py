@@ -14,7 +14,7 @@ import pytest
 from building import DOCUMENT, member, roster_of, utc
 from sqlalchemy import func, select
 
-from config.models import Config
+from config.models import Config, View
 from config.roster import Roster, RosterCustomer
 from ledger import outbox, standings, tables
 from ledger.database import Database, open_database
@@ -61,10 +61,12 @@ class Installation:
 
 
 @pytest.fixture
-def install(tmp_path):
+def install(tmp_path, ledger_url):
     opened = []
 
-    def make(people: Sequence[RosterCustomer] | None, included: int = 100, **monitor: Any) -> Installation:
+    def make(
+        people: Sequence[RosterCustomer] | None, included: int = 100, stale_after: str | None = None, **monitor: Any
+    ) -> Installation:
         tiers = {
             "basic": {
                 "fee": "500",
@@ -73,7 +75,7 @@ def install(tmp_path):
             },
             "pro": {"fee": "2000", "prices": {"api_calls": {"included": str(5 * included), "overage": "0.01"}}},
         }
-        store = {**DOCUMENT["stores"]["api"], "folder": str(tmp_path / "events")}
+        store = {**DOCUMENT["stores"]["api"], "folder": str(tmp_path / "events"), "stale_after": stale_after}
         monitors = {"monthly": {**DOCUMENT["monitors"]["monthly"], **monitor}}
         config = Config.model_validate({**DOCUMENT, "tiers": tiers, "stores": {"api": store}, "monitors": monitors})
         settings = config.settings
@@ -82,7 +84,7 @@ def install(tmp_path):
             if people is None
             else roster_of(settings, people)
         )
-        database = open_database(f"sqlite:///{tmp_path / 'x.db'}", simulation=True, now=AT)
+        database = open_database(ledger_url, simulation=True, now=AT)
         opened.append(database)
         return Installation(config, roster, database, tmp_path)
 
@@ -238,10 +240,10 @@ def test_a_decision_made_on_what_is_no_longer_so_is_rolled_back_as_a_whole(insta
     it = install((member("A"), member("B")))
     it.use("A", 95)
     found = it.evaluator.evaluate("monthly", AT)
-    stale = decide(found.watched, found.verdicts, standings={}, roster=it.roster, used_keys=(), at=AT)
+    stale = decide(found.watched, found.verdicts, standings={}, roster=it.roster, used_keys={}, at=AT)
     commit(it.database, found, it.roster)
     with pytest.raises(KeyTakenError), it.database.begin() as connection:
-        write(connection, stale, "example.com")
+        write(connection, stale, it.config.settings.email)
     with it.database.connect() as connection:
         assert len(standings.evaluations(connection, "monthly")) == 1
         assert len(standings.history(connection, "monthly")) == 1
@@ -269,6 +271,72 @@ def test_a_month_is_told_at_its_days_and_closed_at_its_end(install):
     with it.database.connect() as connection:
         assert standings.load(connection, "monthly") == {}
         assert [item.breached for item in standings.history(connection, "monthly", customer("A"))] == [True]
+
+
+def judged(it: Installation, at: datetime) -> tuple[dict[str, str], Decision]:
+    """The state of everybody's period that ended last, and what was decided."""
+    with it.database.connect() as connection:
+        through = standings.judged_through(connection, "monthly")
+    found = it.evaluator.evaluate("monthly", at, through)
+    ended = {verdict.subject.id: verdict.reason.value for verdict in found.verdicts if verdict.period.end <= at}
+    return ended, commit(it.database, found, it.roster)
+
+
+def test_a_min_is_judged_from_real_logs_once_they_are_known_to_be_fresh(install):
+    """A stopped feed is no little usage; what ended meanwhile is judged when messages arrive again, late ones too."""
+    low = {"low": {"severity": "warning", "min": "3", "grace": "1h"}}
+    notify = {"tell": {"when": "low", "to": "customer"}, "page": {"when": "logs_stale", "to": "ops"}}
+    people = (member("A"), member("B"), member("C"))
+    it = install(people, stale_after="2h", window="day", thresholds=low, notify=notify)
+    it.ingest([(utc(2026, 10, 17, 12), "nobody")], "begin.jsonl")
+    midnight = utc(2026, 10, 19, 22)
+    it.ingest([(midnight - timedelta(hours=5, minutes=n), who) for n in range(2) for who in "AB"], "first.jsonl")
+    ended, decision = judged(it, midnight - timedelta(hours=4))
+    assert (ended, len(decision.notices)) == (dict.fromkeys("ABC", "below_min"), 3)  # of the 18th, when nobody used it
+    ended, decision = judged(it, midnight + timedelta(hours=1))
+    assert ended == dict.fromkeys("ABC", "logs_stale")
+    assert [(notice.template, notice.facts["condition"]) for notice in decision.notices] == [
+        ("ops_store", "logs_stale")
+    ]
+    it.ingest([(midnight - timedelta(hours=4), "A"), (midnight + timedelta(hours=2), "A")], "second.jsonl")
+    ended, decision = judged(it, midnight + timedelta(hours=3))
+    assert ended == {"A": "within_limits", "B": "below_min", "C": "below_min"}
+    told = {notice.subject.id: CustomerFacts.from_json(notice.facts) for notice in decision.notices}
+    assert {id_: (facts.quantity, facts.limit, facts.side) for id_, facts in told.items()} == {
+        "B": ("2", "3", "min"),
+        "C": ("0", "3", "min"),
+    }
+    assert judged(it, midnight + timedelta(hours=4))[1].notices == ()
+    with it.database.connect() as connection:
+        assert standings.judged_through(connection, "monthly") == midnight + timedelta(hours=3)
+        assert [item.outcome for item in standings.evaluations(connection, "monthly")] == [
+            "done",
+            "done",
+            "stale",
+            "done",
+        ]
+
+
+def test_a_min_of_distinct_values_is_counted_exactly(install, tmp_path):
+    low = {"low": {"severity": "warning", "min": "3"}}
+    notify = {"tell": {"when": "low", "to": "customer"}}
+    people = (member("A", aliases=("alpha",)), member("B"))
+    it = install(people, stale_after="2h", window="day", thresholds=low, notify=notify)
+    it.ingest([(utc(2026, 10, 17, 12), "nobody")], "begin.jsonl")
+    sessions = View.model_validate({"store": "api", "count": {"distinct": "session"}})
+    it.config = it.config.model_copy(update={"views": {**it.config.views, "calls": sessions}})
+    midnight = utc(2026, 10, 19, 22)
+    used = [("A", "s1"), ("alpha", "s1"), ("alpha", "s2"), ("B", "s1"), ("B", "s2"), ("B", "s3")]
+    lines = [
+        {"@timestamp": (midnight - timedelta(hours=n + 1)).isoformat(), "customer": {"id": who}, "session": session}
+        for n, (who, session) in enumerate(used)
+    ]
+    path = tmp_path / "sessions.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    Ingest("api", it.config.stores["api"], used_fields(it.config, "api"), it.database).take(path, AT)
+    ended, decision = judged(it, midnight + timedelta(minutes=5))
+    assert ended == {"A": "below_min", "B": "within_limits"}
+    assert [(notice.subject.id, notice.facts["quantity"]) for notice in decision.notices] == [("A", "2")]
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ monitors:
   basic_monthly_limit:
     view: basic_api_calls
     window: billing month
+    schedule: {{every: 15m}}
     thresholds:
       approaching: {{severity: warning, max: 90%}}
       well_over: {{severity: error, max: 110%}}
@@ -49,6 +50,7 @@ monitors:
   pro_monthly_limit:
     view: pro_api_calls
     window: billing month
+    schedule: {{every: 15m}}
     thresholds:
       over: {{severity: warning, max: 100%}}
 """
@@ -134,7 +136,7 @@ def test_the_reference_case_comes_out_and_notifies_once(reference):
 
 def test_what_cannot_be_asked_is_refused_with_a_sentence(reference):
     for arguments, sentence in (
-        (("nothing",), "there is no monitor 'nothing'; there are basic_monthly_limit, pro_monthly_limit"),
+        (("nothing",), "there is no monitor 'nothing' (there is basic_monthly_limit, pro_monthly_limit)"),
         (("--at", "2026-10-25T10:00:00"), "has no offset"),
         (("--at", "soon"), "is no time"),
     ):

@@ -26,7 +26,12 @@ AT = utc(2026, 10, 25, 9)
 
 def one_threshold(limit: str, severity: str = "warning") -> Monitor:
     return Monitor.model_validate(
-        {"view": "v", "window": "month", "thresholds": {"t": {"severity": severity, "max": limit}}}
+        {
+            "view": "v",
+            "window": "month",
+            "schedule": {"every": "15m"},
+            "thresholds": {"t": {"severity": severity, "max": limit}},
+        }
     )
 
 
