@@ -1,86 +1,78 @@
 """The outbox: notices that were decided, the keys that they used up, and what became of each delivery.
 
 A notice is written in the transaction that decides it, and delivered by another loop: `claim` takes deliveries by a
-conditional update whose row count decides who got them, `finish` records what became of one. A process that dies in
-between leaves a claim behind, which is taken over after a while; the message then goes out again under the same
-Message-ID.
+conditional update that tells who got them, `finish` records what became of one. A process that dies in between leaves
+a claim behind, which is taken over after a while; the message then goes out again under the same Message-ID.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, or_, select
+from sqlalchemy import Connection, and_, bindparam, case, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from config.errors import TallywatchError
-from ledger.records import NoticeDue, Receipt, Subject, SubjectKind
-from ledger.tables import delivery, notice, notice_key
+from ledger import holds, suppressions
+from ledger.deliveries import (
+    Delivery,
+    NoticeDetail,
+    Outgoing,
+    Status,
+    StoredNotice,
+    count_by_status,
+    find_notices,
+    list_deliveries,
+    oldest_waiting,
+    outgoing,
+    selected,
+    show,
+)
+from ledger.records import NoticeDue, Receipt
+from ledger.tables import delivery, notice, notice_key, suppression
 
-Status = Literal["queued", "claimed", "delivered"]
+__all__ = [
+    "RECLAIM_AFTER",
+    "Delivery",
+    "KeyTakenError",
+    "NoticeDetail",
+    "Outgoing",
+    "Status",
+    "StoredNotice",
+    "claim",
+    "count_by_status",
+    "find_notices",
+    "finish",
+    "finish_delivered",
+    "insert",
+    "list_deliveries",
+    "message_id",
+    "oldest_waiting",
+    "show",
+    "used_keys",
+]
+
 RECLAIM_AFTER: Final = timedelta(minutes=10)
-"""A claim this old belongs to a process that died: delivering takes seconds."""
+"""A claim this old belongs to a process that died: delivering takes less."""
 
 
 class KeyTakenError(TallywatchError):
     """Somebody else decided one of these notices in the meantime; the transaction has to be rolled back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One notice for one address over one channel. `attempts` counts the claims; `detail` tells why the last failed."""
+def insert(
+    connection: Connection,
+    notices: Iterable[NoticeDue],
+    *,
+    sender_domain: str,
+    channel: str = "files",
+    watched: int = 0,
+) -> None:
+    """Writes one evaluation's notices with their keys and one delivery per address. Message-IDs are fixed here.
 
-    id: int
-    notice_id: str
-    address: str
-    channel: str
-    message_id: str  # with its angle brackets
-    status: Status
-    attempts: int
-    claimed_at: datetime | None
-    finished_at: datetime | None
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoredNotice:
-    """A notice as it was decided; `facts` are read with `ledger.facts` by its `kind`."""
-
-    id: str
-    monitor: str
-    route: str
-    kind: Literal["customer", "ops"]
-    template: str
-    subject: Subject | None
-    language: str
-    zone: str
-    decided_at: datetime
-    facts: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A delivery together with its notice."""
-
-    delivery: Delivery
-    notice: StoredNotice
-
-
-@dataclass(frozen=True, slots=True)
-class NoticeDetail:
-    """Everything that the ledger knows of one notice."""
-
-    notice: StoredNotice
-    keys: tuple[str, ...]
-    superseded_keys: tuple[str, ...]
-    deliveries: tuple[Delivery, ...]
-
-
-def insert(connection: Connection, notices: Iterable[NoticeDue], *, sender_domain: str, channel: str = "files") -> None:
-    """Writes notices with their keys and one delivery per address. Message-IDs are fixed here, and never change.
+    Where notices are held, their deliveries wait under one hold, which says of how many `watched` they are.
 
     Raises:
         KeyTakenError: when a key is used already; the transaction must not be committed then.
@@ -94,44 +86,34 @@ def insert(connection: Connection, notices: Iterable[NoticeDue], *, sender_domai
         for superseded, used in ((False, item.keys), (True, item.superseded_keys))
         for key in used
     ]
-    deliveries = [
-        {
-            "notice_id": item.id,
-            "address": address,
-            "channel": channel,
-            "message_id": message_id(item.id, number, sender_domain),
-            "status": "queued",
-            "attempts": 0,
-            "detail": "",
-        }
-        for item in due
-        for number, address in enumerate(item.addresses, start=1)
-    ]
     try:
         connection.execute(notice.insert(), [_notice_row(item) for item in due])
         connection.execute(notice_key.insert(), keys)
     except IntegrityError as error:
         raise KeyTakenError("another process decided one of these notices at the same time") from error
-    if deliveries:
-        connection.execute(delivery.insert(), deliveries)
+    held = _held(connection, due, watched)
+    rows = [row for item in due for row in _delivery_rows(item, held.get(item.monitor), sender_domain, channel)]
+    if rows:
+        connection.execute(delivery.insert(), rows)
 
 
-def message_id(notice_id: str, number: int, sender_domain: str) -> str:
+def message_id(notice_id: str, number: int, sender_domain: str, copy: int = 0) -> str:
     """The Message-ID of a notice for the `number`th of its addresses, from 1, with its angle brackets."""
-    return f"<{notice_id}.{number}@{sender_domain}>"
+    again = f".{copy}" if copy else ""
+    return f"<{notice_id}.{number}{again}@{sender_domain}>"
 
 
-def used_keys(connection: Connection, monitor: str, since: datetime) -> frozenset[str]:
-    """The keys that a monitor's notices used up, superseded ones among them, of notices decided at `since` or later.
+def used_keys(connection: Connection, monitor: str, since: datetime) -> dict[str, datetime]:
+    """The keys that a monitor's notices used up at `since` or later, superseded ones among them, and when that was.
 
     A period's notices are decided after it started, so the earliest start of the periods at hand is early enough.
     """
     wanted = (
-        select(notice_key.c.key)
+        select(notice_key.c.key, notice.c.decided_at)
         .join(notice, notice.c.id == notice_key.c.notice_id)
         .where(notice.c.monitor == monitor, notice.c.decided_at >= since)
     )
-    return frozenset(connection.execute(wanted).scalars())
+    return {row.key: row.decided_at for row in connection.execute(wanted)}
 
 
 def claim(
@@ -144,91 +126,118 @@ def claim(
 ) -> tuple[Outgoing, ...]:
     """Up to `limit` deliveries that now belong to the caller, by ascending id, all of them above `after`.
 
-    Takes what is queued, and what was claimed `reclaim_after` ago or earlier and never finished. `after` lets one run
-    pass through the queue once, so that a delivery that fails is not tried again at once. Needs a write transaction.
+    Takes what is queued and due, and what was claimed `reclaim_after` ago or earlier and never finished. What has
+    expired, or goes to a suppressed address, is not taken, and is marked so at the beginning of a run. `after` lets one
+    run pass through the queue once, so that a delivery that fails is not tried again at once. Costs two statements, and
+    two more that look at the whole queue when `after` is 0. Needs a write transaction.
     """
     abandoned = and_(delivery.c.status == "claimed", delivery.c.claimed_at <= at - reclaim_after)
-    due = (
-        _outgoing()
-        .where(delivery.c.id > after, or_(delivery.c.status == "queued", abandoned))
-        .order_by(delivery.c.id)
-        .limit(limit)
-    )
-    claimed = []
-    for row in connection.execute(due).all():
-        taken = connection.execute(
-            delivery.update()
-            .where(
-                delivery.c.id == row.delivery_id,
-                delivery.c.status == row.status,
-                delivery.c.attempts == row.attempts,  # another claim in the meantime has counted it up
-            )
-            .values(status="claimed", claimed_at=at, attempts=row.attempts + 1)
-        )
-        if taken.rowcount == 1:
-            mapping = {**row._mapping, "status": "claimed", "claimed_at": at, "attempts": row.attempts + 1}
-            claimed.append(Outgoing(_delivery(mapping), _stored(mapping)))
-    return tuple(claimed)
-
-
-def finish(connection: Connection, receipt: Receipt, at: datetime) -> bool:
-    """Records what became of a claimed delivery: delivered, or queued again. False when it was not claimed any more."""
-    delivered = receipt.outcome == "delivered"
-    done = connection.execute(
-        delivery.update()
-        .where(delivery.c.id == receipt.delivery_id, delivery.c.status == "claimed")
-        .values(
-            status="delivered" if delivered else "queued",
-            claimed_at=None,
-            finished_at=at if delivered else None,
-            detail=receipt.detail,
-        )
-    )
-    return done.rowcount == 1
-
-
-def list_deliveries(
-    connection: Connection,
-    *,
-    monitor: str | None = None,
-    subject: Subject | None = None,
-    status: Status | None = None,
-    limit: int | None = None,
-) -> tuple[Outgoing, ...]:
-    """Deliveries with their notices, the newest decision first."""
-    wanted = _outgoing().order_by(notice.c.decided_at.desc(), delivery.c.id.desc()).limit(limit)
-    if monitor is not None:
-        wanted = wanted.where(notice.c.monitor == monitor)
-    if subject is not None:
-        wanted = wanted.where(notice.c.subject_kind == subject.kind.value, notice.c.subject == subject.id)
-    if status is not None:
-        wanted = wanted.where(delivery.c.status == status)
-    return tuple(Outgoing(_delivery(row), _stored(row)) for row in connection.execute(wanted).mappings())
-
-
-def find_notices(connection: Connection, beginning: str, limit: int = 10) -> tuple[str, ...]:
-    """The ids of notices that begin so, at most `limit`: people type the first few characters."""
-    wanted = select(notice.c.id).where(notice.c.id.startswith(beginning, autoescape=True))
-    return tuple(connection.execute(wanted.order_by(notice.c.id).limit(limit)).scalars())
-
-
-def show(connection: Connection, notice_id: str) -> NoticeDetail | None:
-    """One notice in full, or None when there is none of that id."""
-    row = connection.execute(select(notice).where(notice.c.id == notice_id)).mappings().first()
-    if row is None:
-        return None
-    keys = connection.execute(
-        select(notice_key).where(notice_key.c.notice_id == notice_id).order_by(notice_key.c.key)
+    waits = and_(delivery.c.status == "queued", or_(delivery.c.next_at.is_(None), delivery.c.next_at <= at))
+    in_time = or_(delivery.c.expires_at.is_(None), delivery.c.expires_at > at)
+    takeable = and_(or_(waits, abandoned), in_time, delivery.c.address.not_in(select(suppression.c.address)))
+    if not after:  # once in a run: it looks at the whole queue
+        left = or_(delivery.c.status == "queued", abandoned)
+        _expire(connection, left, at)
+        suppressions.mark(connection, left, at)
+    rows = connection.execute(
+        selected().where(delivery.c.id > after, takeable).order_by(delivery.c.id).limit(limit)
     ).all()
-    deliveries = connection.execute(
-        select(delivery).where(delivery.c.notice_id == notice_id).order_by(delivery.c.id)
-    ).mappings()
-    return NoticeDetail(
-        _stored({**row, "notice_id": row["id"]}),
-        tuple(key.key for key in keys if not key.superseded),
-        tuple(key.key for key in keys if key.superseded),
-        tuple(_delivery({**item, "delivery_id": item["id"]}) for item in deliveries),
+    if not rows:
+        return ()
+    taken = update(delivery).where(delivery.c.id.in_([row.delivery_id for row in rows]), takeable)
+    ours = frozenset(
+        connection.execute(
+            taken.values(status="claimed", claimed_at=at, attempts=delivery.c.attempts + 1).returning(delivery.c.id)
+        ).scalars()
     )
+    return tuple(
+        outgoing(row, status="claimed", claimed_at=at, attempts=row.attempts + 1)
+        for row in rows
+        if row.delivery_id in ours
+    )
+
+
+def finish(connection: Connection, receipt: Receipt, at: datetime, next_at: datetime | None = None) -> bool:
+    """Records what became of a claimed delivery; one to be retried is queued until `next_at`.
+
+    A `suppressed` receipt suppresses its address as well. False when the delivery was not claimed any more.
+    """
+    changes: dict[str, Any]
+    match receipt.outcome:
+        case "retry":
+            changes = {"status": "queued", "next_at": next_at, "detail": receipt.detail}
+        case "unattempted":
+            changes = {"status": "queued", "attempts": delivery.c.attempts - 1}
+        case ended:
+            changes = {"status": ended, "finished_at": at, "next_at": None, "detail": receipt.detail}
+    claimed = and_(delivery.c.id == receipt.delivery_id, delivery.c.status == "claimed")
+    address = connection.execute(
+        update(delivery).where(claimed).values(claimed_at=None, **changes).returning(delivery.c.address)
+    ).scalar()
+    if address is not None and receipt.outcome == "suppressed":
+        suppressions.suppress(connection, address, since=at, reason=receipt.detail)
+    return address is not None
+
+
+def finish_delivered(connection: Connection, receipts: Sequence[Receipt], at: datetime) -> None:
+    """Records many deliveries as delivered in one statement; those that were not claimed any more stay as they are."""
+    if not receipts:
+        return
+    connection.execute(
+        update(delivery)
+        .where(delivery.c.id == bindparam("finished_id"), delivery.c.status == "claimed")
+        .values(status="delivered", claimed_at=None, next_at=None, finished_at=at, detail=bindparam("said")),
+        [{"finished_id": receipt.delivery_id, "said": receipt.detail} for receipt in receipts],
+    )
+
+
+def _expire(connection: Connection, waiting: Any, at: datetime) -> None:
+    """Marks what is past its time, and keeps the reason why it did not leave before."""
+    said = literal("it expired before it could be delivered")
+    connection.execute(
+        update(delivery)
+        .where(waiting, delivery.c.expires_at <= at)
+        .values(
+            status="expired",
+            claimed_at=None,
+            next_at=None,
+            finished_at=at,
+            detail=case((delivery.c.detail == "", said), else_=said + "; last attempt: " + delivery.c.detail),
+        )
+    )
+
+
+def _held(connection: Connection, due: Sequence[NoticeDue], watched: int) -> dict[str, int]:
+    """The holds that are needed, by monitor."""
+    held = [item for item in due if item.held]
+    return {
+        monitor: holds.open_hold(
+            connection,
+            monitor=monitor,
+            at=max(item.decided_at for item in held if item.monitor == monitor),
+            notices=sum(item.monitor == monitor for item in held),
+            watched=watched,
+        )
+        for monitor in dict.fromkeys(item.monitor for item in held)
+    }
+
+
+def _delivery_rows(
+    item: NoticeDue, hold_id: int | None, sender_domain: str, channel: str
+) -> Iterator[dict[str, object]]:
+    for number, address in enumerate(item.addresses, start=1):
+        yield {
+            "notice_id": item.id,
+            "address": address,
+            "channel": channel,
+            "message_id": message_id(item.id, number, sender_domain),
+            "status": "held" if item.held else "queued",
+            "attempts": 0,
+            "detail": "",
+            "queued_at": None if item.held else item.decided_at,
+            "expires_at": item.expires_at,
+            "hold_id": hold_id if item.held else None,
+        }
 
 
 def _notice_row(item: NoticeDue) -> dict[str, object]:
@@ -245,42 +254,3 @@ def _notice_row(item: NoticeDue) -> dict[str, object]:
         "decided_at": item.decided_at,
         "facts": dict(item.facts),
     }
-
-
-def _outgoing() -> Select[Any]:
-    own = [column for column in delivery.c if column.name != "id"]
-    other = [column for column in notice.c if column.name != "id"]
-    return select(delivery.c.id.label("delivery_id"), *own, *other).join_from(
-        delivery, notice, notice.c.id == delivery.c.notice_id
-    )
-
-
-def _delivery(row: Mapping[Any, Any]) -> Delivery:
-    return Delivery(
-        id=row["delivery_id"],
-        notice_id=row["notice_id"],
-        address=row["address"],
-        channel=row["channel"],
-        message_id=row["message_id"],
-        status=row["status"],
-        attempts=row["attempts"],
-        claimed_at=row["claimed_at"],
-        finished_at=row["finished_at"],
-        detail=row["detail"],
-    )
-
-
-def _stored(row: Mapping[Any, Any]) -> StoredNotice:
-    kind = row["subject_kind"]
-    return StoredNotice(
-        id=row["notice_id"],
-        monitor=row["monitor"],
-        route=row["route"],
-        kind=row["kind"],
-        template=row["template"],
-        subject=None if kind is None else Subject(SubjectKind(kind), row["subject"]),
-        language=row["language"],
-        zone=row["zone"],
-        decided_at=row["decided_at"],
-        facts=row["facts"],
-    )

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 from ledger.records import Receipt, RenderedNotice
-
-
-class Channel(Protocol):
-    """A way for messages to leave."""
-
-    def deliver(self, batch: Sequence[RenderedNotice]) -> Iterator[Receipt]:
-        """One receipt per message, as soon as each is known. A message that fails does not stop others."""
-        ...
 
 
 class FilesChannel:
@@ -25,7 +16,12 @@ class FilesChannel:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def deliver(self, batch: Sequence[RenderedNotice]) -> Iterator[Receipt]:
+    @property
+    def remote(self) -> bool:
+        """False: a folder may be written again at once."""
+        return False
+
+    def deliver(self, batch: Iterable[RenderedNotice]) -> Iterator[Receipt]:
         """A receipt per message: `detail` is the file's path, or the sentence why it could not be written."""
         for notice in batch:
             path = self.folder / file_name(notice)
@@ -33,9 +29,12 @@ class FilesChannel:
                 write(path, notice.message)
             except OSError as exc:
                 reason = exc.strerror or type(exc).__name__
-                yield Receipt(notice.delivery_id, "failed", f"{path} could not be written: {reason}")
+                yield Receipt(notice.delivery_id, "retry", f"{path} could not be written: {reason}")
             else:
                 yield Receipt(notice.delivery_id, "delivered", str(path))
+
+    def close(self) -> None:
+        """Nothing is kept between batches."""
 
 
 def file_name(notice: RenderedNotice) -> str:

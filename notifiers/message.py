@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from datetime import UTC
 from email.errors import MessageError
 from email.headerregistry import Address
-from email.message import EmailMessage
 from email.parser import BytesParser
-from email.utils import parseaddr
+from email.utils import format_datetime, parseaddr
+from functools import cache
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -19,23 +19,31 @@ from config.models import Email
 from ledger.outbox import StoredNotice
 from ledger.records import RenderedNotice
 from notifiers.errors import NoticeError
+from notifiers.mime import alternatives, header
 from notifiers.render import Content, render
 from notifiers.text import one_line, slug
 
-# bodies in seven bits and short lines, so that no relay has to change them (a signature would break)
-_BODIES: Final = email.policy.SMTP.clone(cte_type="7bit")
-# the usual folding at 78 columns encodes long addresses of links, which mail clients then do not recognise
-_WIRE: Final = email.policy.SMTP.clone(max_line_length=998, cte_type="7bit")
 _SPECIAL: Final = re.compile(r'[][()<>@,:;"\\=]+')
+_DOMAIN: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 Part = Literal["plain", "html"]
+ORIGINAL_TO: Final = "X-Tallywatch-Original-To"
 _LONGEST_NAME: Final = 80
 _ATOMS: Final = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*")
 
 
 def compose(
-    notice: StoredNotice, *, delivery_id: int, address: str, message_id: str, mail: Email, default_language: str
+    notice: StoredNotice,
+    *,
+    delivery_id: int,
+    address: str,
+    message_id: str,
+    mail: Email,
+    default_language: str,
+    copy: int = 0,
 ) -> RenderedNotice:
     """One notice for one address as a whole message. The same arguments give the same bytes.
+
+    Over `smtp` with `redirect_to` it goes there instead, and says in a header whom it was for.
 
     Raises:
         NoticeError: the notice cannot be rendered, or an address is none.
@@ -43,15 +51,22 @@ def compose(
     content = render(notice.template, notice.facts, default_language=default_language)
     named = content.name if notice.kind == "customer" else ""
     try:
-        message = _message(notice, content, _address(address, named), message_id, mail)
-        # a mailbox beyond ASCII can be written in no other way (RFC 6532)
-        spoken = (address, mail.sender, mail.reply_to or "")
-        utf8 = not all(parseaddr(one)[1].isascii() for one in spoken)
-        content_bytes = message.as_bytes(policy=_WIRE.clone(utf8=utf8))
+        to = _address(address, named)
+        redirect = mail.redirect_to if mail.transport == "smtp" else None
+        if redirect is not None:
+            to, original, address = _address(redirect, named), address, redirect
+        head = _head(notice, content, to, message_id, mail)
+        if redirect is not None:
+            head += header(ORIGINAL_TO, original)
     except (MessageError, ValueError, IndexError) as exc:  # Python's address parser raises IndexError at times
         raise NoticeError(f"no message can be made for {one_line(address)!r}: {exc}") from exc
+    # chance would make the bytes differ each time, and a repeated delivery a different file
+    boundary = "=_" + hashlib.sha256(notice.id.encode()).hexdigest()[:40]
+    content_bytes = head + alternatives(content.text, content.html, boundary)
     local_day = notice.decided_at.astimezone(ZoneInfo(notice.zone)).date()
     label = f"{local_day}_{slug(notice.template).replace('-', '_')}_{slug(content.name)}"
+    if copy:
+        label += f"_copy{copy}"
     return RenderedNotice(delivery_id, notice.id, address, message_id, content_bytes, label)
 
 
@@ -72,21 +87,23 @@ def part_of(message: RenderedNotice, kind: Part) -> str:
     return str(body.get_content()).replace("\r\n", "\n")
 
 
-def _message(notice: StoredNotice, content: Content, to: Address, message_id: str, mail: Email) -> EmailMessage:
-    message = EmailMessage(policy=_BODIES)
-    message["From"] = _written(mail.sender, "sender")
-    message["To"] = to
-    if mail.reply_to is not None:
-        message["Reply-To"] = _written(mail.reply_to, "reply_to")
-    message["Subject"] = content.subject
-    message["Date"] = notice.decided_at.astimezone(UTC)
-    message["Message-ID"] = message_id
-    message["Auto-Submitted"] = "auto-generated"
-    message.set_content(content.text)
-    message.add_alternative(content.html, subtype="html")
-    # chance would make the bytes differ each time, and a repeated delivery a different file
-    message.set_boundary("=_" + hashlib.sha256(notice.id.encode()).hexdigest()[:40])
-    return message
+def _head(notice: StoredNotice, content: Content, to: Address, message_id: str, mail: Email) -> bytes:
+    """The headers, in the order in which people read them."""
+    sender = _written(mail.sender, "sender")
+    reply_to = None if mail.reply_to is None else _written(mail.reply_to, "reply_to")
+    # a mailbox beyond ASCII can be written in no other way (RFC 6532)
+    utf8 = not all(one is None or one.addr_spec.isascii() for one in (to, sender, reply_to))
+    return b"".join(
+        (
+            header("From", sender, utf8=utf8),
+            header("To", to, utf8=utf8),
+            b"" if reply_to is None else header("Reply-To", reply_to, utf8=utf8),
+            header("Subject", content.subject, utf8=utf8),
+            header("Date", format_datetime(notice.decided_at.astimezone(UTC))),
+            header("Message-ID", message_id, utf8=utf8),
+            b"Auto-Submitted: auto-generated\r\n",
+        )
+    )
 
 
 def _address(address: str, name: str) -> Address:
@@ -100,11 +117,13 @@ def _address(address: str, name: str) -> Address:
         raise NoticeError(f"{one_line(address)!r} is no mail address; it needs a name, an @ and a domain")
     if address != one_line(address):
         raise NoticeError(f"{one_line(address)!r} is no mail address; it holds characters that cannot be in one")
-    if not local.isascii() and _ATOMS.fullmatch(local):  # which the parser behind addr_spec knows nothing of
+    # the parser behind addr_spec knows nothing of letters beyond ASCII, and is slow
+    if _ATOMS.fullmatch(local) and (_DOMAIN.fullmatch(domain) or not local.isascii()):
         return Address(display_name=name, username=local, domain=domain)
     return Address(display_name=name, addr_spec=address)
 
 
+@cache
 def _written(text: str, setting: str) -> Address:
     """An address of the settings, such as `Usage <usage@example.com>`."""
     name, address = parseaddr(text)

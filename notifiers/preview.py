@@ -11,9 +11,10 @@ from ledger.outbox import StoredNotice, message_id
 from ledger.quantities import decimal_text
 from ledger.records import NoticeDue, RenderedNotice, SubjectKind, Verdict, customer
 from monitors.commit import sender_domain
-from monitors.decide import CUSTOMER, decide
+from monitors.decide import decide
 from monitors.evaluate import Evaluated
 from monitors.gates import is_open
+from monitors.scene import CUSTOMER
 from monitors.watched import Watched
 from notifiers.errors import NothingToSendError
 from notifiers.formats import formats
@@ -38,7 +39,9 @@ def preview(evaluated: Evaluated, roster: Roster, member: RosterCustomer) -> Pre
     routes = {name: route for name, route in it.monitor.notify.items() if CUSTOMER in route.to}
     if it.monitor.per == "total" or not routes:
         raise NothingToSendError(f"monitor {it.name} has no route to customers; a route to them says `to: customer`")
-    verdict = next((found for found in evaluated.verdicts if found.subject == customer(member.id)), None)
+    verdicts = [found for found in evaluated.verdicts if found.subject == customer(member.id)]
+    # of a period that ended and the one that runs, the one that there is something to tell of; else the one that runs
+    verdict = next((found for found in reversed(verdicts) if found.state != "ok"), verdicts[-1] if verdicts else None)
     if verdict is None:
         raise NothingToSendError(
             f"monitor {it.name} does not watch customer {member.id}: view {it.view_name} does not select it, or it has "
@@ -46,7 +49,7 @@ def preview(evaluated: Evaluated, roster: Roster, member: RosterCustomer) -> Pre
         )
     always = {name: route.model_copy(update={"days": None, "hours": None}) for name, route in routes.items()}
     ungated = replace(it, monitor=it.monitor.model_copy(update={"notify": always}))
-    decision = decide(ungated, [verdict], standings={}, roster=roster, used_keys=(), at=evaluated.at)
+    decision = decide(ungated, [verdict], standings={}, roster=roster, used_keys={}, at=evaluated.at)
     due = next((found for found in decision.notices if found.kind == SubjectKind.CUSTOMER.value), None)
     if due is None:
         raise NothingToSendError(_why_nothing(it, verdict, member))
@@ -91,7 +94,7 @@ def _why_nothing(it: Watched, verdict: Verdict, member: RosterCustomer) -> str:
     written = formats(it.settings.language)
     used = "nothing that can be counted" if verdict.quantity is None else written.number(decimal_text(verdict.quantity))
     limits = ", ".join(
-        f"{result.name} is above {written.number(decimal_text(result.limit))}"
+        f"{result.name} is {'above' if result.side == 'max' else 'below'} {written.number(decimal_text(result.limit))}"
         for result in relevant
         if result.limit is not None
     )

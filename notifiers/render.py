@@ -11,21 +11,43 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError, select_autoescape
+from jinja2.runtime import Macro
 
-from ledger.facts import NEAR_LIMIT, OPS_DIGEST, OVER_LIMIT, CustomerFacts, OpsFacts
+from ledger.facts import (
+    CUSTOMER_TEMPLATES,
+    OPS_DIGEST,
+    OPS_HELD,
+    OPS_NEWS,
+    OPS_STORE,
+    CustomerFacts,
+    HeldFacts,
+    NewsFacts,
+    OpsFacts,
+    StoreFacts,
+)
 from ledger.quantities import decimal_text
 from notifiers.errors import NoticeError
 from notifiers.formats import DEFAULT_LANGUAGE, Formats, formats
-from notifiers.text import cleaned, joined, one_line, unmarked, wrapped
+from notifiers.text import LONGEST, PROSE, cleaned, joined, one_line, unmarked, wrapped
 
+_REMEMBERED: Final = 2_000
 _SPACES: Final = re.compile(r"[ \n]+")
 Kind = Literal["customer", "ops"]
-TEMPLATES: Final[Mapping[str, Kind]] = {NEAR_LIMIT: "customer", OVER_LIMIT: "customer", OPS_DIGEST: "ops"}
+Facts = CustomerFacts | OpsFacts | StoreFacts | HeldFacts | NewsFacts
+TEMPLATES: Final[Mapping[str, type[Facts]]] = {
+    **dict.fromkeys(CUSTOMER_TEMPLATES, CustomerFacts),
+    OPS_DIGEST: OpsFacts,
+    OPS_STORE: StoreFacts,
+    OPS_HELD: HeldFacts,
+    OPS_NEWS: NewsFacts,
+}
+_SAID: Final = {OPS_DIGEST: "common/digest.txt.j2", OPS_STORE: "common/store.txt.j2", OPS_HELD: "common/held.txt.j2"}
+"""Where the sentences of a notice to operations stand: a macro each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +97,21 @@ def render(template: str, facts: Mapping[str, Any], *, default_language: str = D
     Raises:
         NoticeError: the template does not exist, or a fact that it needs is missing or no value of its kind.
     """
-    kind = TEMPLATES.get(template)
-    if kind is None:
+    stated = TEMPLATES.get(template)
+    if stated is None:
         raise NoticeError(f"there is no mail template {template!r}; there are {', '.join(TEMPLATES)}")
     try:
-        known = (CustomerFacts if kind == "customer" else OpsFacts).from_json(cleaned(facts))
+        known = stated.from_json(cleaned(facts, longest=LONGEST if stated in (CustomerFacts, OpsFacts) else PROSE))
         environment = _environment(known.language, default_language)
         values: dict[str, Any] = {"facts": known}
         marked = values
         if isinstance(known, CustomerFacts):
             said = _sentences(environment, known)
             marked, values = {**values, "said": said}, {**values, "said": said.unmarked()}
+        elif template in _SAID:
+            words = _words(environment, _SAID[template], known)
+            plain = {name: unmarked(text) for name, text in words.items()}
+            marked, values = {**values, "said": words}, {**values, "said": plain}
         subject = environment.get_template(f"{template}/subject.txt.j2").render(values)
         text = environment.get_template(f"{template}/text.txt.j2").render(marked)
         html = environment.get_template(f"{template}/html.html.j2").render(values)
@@ -114,7 +140,8 @@ def span(facts: CustomerFacts) -> Span:
 
 
 def _sentences(environment: Environment, facts: CustomerFacts) -> Sentences:
-    macros = environment.get_template("common/sentences.txt.j2").module
+    low = facts.side == "min"
+    macros = environment.get_template("common/low_sentences.txt.j2" if low else "common/sentences.txt.j2").module
     words = span(facts)
     spoken = {"headline", "opening", "standing"}
     # called here, a macro of a text template gives plain text; called from an HTML template it would count as safe
@@ -122,7 +149,17 @@ def _sentences(environment: Environment, facts: CustomerFacts) -> Sentences:
         field.name: getattr(macros, field.name)(facts, *([words] if field.name in spoken else []))
         for field in fields(Sentences)
     }
-    return Sentences(**{name: _SPACES.sub(" ", text).strip(" \n") for name, text in said.items()})
+    return Sentences(**{name: _spaced(text) for name, text in said.items()})
+
+
+def _words(environment: Environment, path: str, facts: Facts) -> dict[str, str]:
+    """What each macro of a template says of the facts, by its name; plain text, as in `_sentences`."""
+    macros = vars(environment.get_template(path).module)
+    return {name: _spaced(macro(facts)) for name, macro in macros.items() if isinstance(macro, Macro)}
+
+
+def _spaced(text: str) -> str:
+    return _SPACES.sub(" ", text).strip(" \n")
 
 
 def environment(written: Formats) -> Environment:
@@ -133,6 +170,7 @@ def environment(written: Formats) -> Environment:
         autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False, default_for_string=False),
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,  # templates are part of the program
     )
     filters: dict[str, Callable[..., str]] = {
         "number": written.number,
@@ -143,7 +181,9 @@ def environment(written: Formats) -> Environment:
         "instant": written.instant,
         "joined": joined,
     }
-    found.filters.update(filters)
+    # one notice says most figures several times, and many notices say the same days; `typed`, so that what is safe in
+    # HTML is never taken for the same text that is not
+    found.filters.update({name: lru_cache(_REMEMBERED, typed=True)(write) for name, write in filters.items()})
     return found
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 LONGEST: Final = 200
+PROSE: Final = 2_000
+"""Sentences about the program itself, such as why a file is refused, may be so long."""
 LINE: Final = 72
 JOIN: Final = "\x1f"
 """Stands for a space at which a line must not be broken; `one_line` takes it out of whatever comes from outside."""
@@ -18,12 +20,14 @@ _BIDI: Final = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *r
 _SPACE: Final = re.compile(r"\s+")
 
 
-def one_line(text: str) -> str:
+def one_line(text: str, longest: int = LONGEST) -> str:
     """The text on one line: control characters become spaces, lone surrogates U+FFFD; a long one is cut."""
+    if text.isascii() and text.isprintable() and len(text) <= longest and "  " not in text:
+        return text.strip()  # nearly always, and ten times as fast
     text = text.translate(_BIDI)
     text = "".join(_harmless(character) for character in text)
     text = _SPACE.sub(" ", text).strip()
-    return text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + "…"
+    return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
 def _harmless(character: str) -> str:
@@ -33,13 +37,13 @@ def _harmless(character: str) -> str:
     return "\ufffd" if category == "Cs" else character
 
 
-def cleaned(document: Any) -> Any:
-    """A JSON document with every string of it on one line."""
+def cleaned(document: Any, longest: int = LONGEST) -> Any:
+    """A JSON document with every string of it on one line, at most so long."""
     if isinstance(document, str):
-        return one_line(document)
+        return one_line(document, longest)
     if isinstance(document, Mapping):
-        return {key: cleaned(value) for key, value in document.items()}
-    return [cleaned(item) for item in document] if isinstance(document, list | tuple) else document
+        return {key: cleaned(value, longest) for key, value in document.items()}
+    return [cleaned(item, longest) for item in document] if isinstance(document, list | tuple) else document
 
 
 def joined(text: str) -> str:
@@ -59,6 +63,9 @@ def wrapped(text: str) -> str:
     """
     lines: list[str] = []
     for line in text.strip().splitlines():
+        if len(line) <= LINE and "\t" not in line and line == line.rstrip():
+            lines.append(line)
+            continue
         bare = line.strip()
         hanging = " " * (len(line) - len(line.lstrip()) + (2 if bare.startswith("- ") else 0))
         lines += textwrap.wrap(

@@ -46,7 +46,7 @@ class Email(Section):
     )
     connections: Integer = Field(default=4, description="connections at the same time", ge=1, le=50)
     timeout: Annotated[Duration, AfterValidator(_patience)] = Field(
-        default=timedelta(seconds=60), description="for one message, connecting and login included: 1s to 120s"
+        default=timedelta(seconds=60), description="for connecting and login, and again for each message: 1s to 120s"
     )
     redirect_to: EmailAddress | None = Field(
         default=None, description="with `smtp`: every notice goes here instead, for trying out"

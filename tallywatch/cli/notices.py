@@ -10,6 +10,7 @@ import click
 
 from tallywatch.cli.common import Context, Group, chosen, counted, format_option, output
 from tallywatch.cli.deliveries import print_deliveries
+from tallywatch.cli.outbox import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from notifiers.message import Part
     from notifiers.preview import Preview
 
+STATUSES = ("queued", "claimed", "delivered", "suppressed", "expired", "dead", "held", "discarded")
 COLUMNS = (
     "notice",
     "decided_at",
@@ -47,13 +49,14 @@ def notices() -> None:
 @notices.command("list")
 @click.option("--monitor", metavar="NAME", help="Only notices of this monitor.")
 @click.option("--customer", metavar="ID", help="Only notices to this customer, by id or alias.")
-@click.option("--status", type=click.Choice(["queued", "claimed", "delivered"]), help="Only deliveries of this status.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only deliveries of this status.")
 @format_option
 @click.pass_obj
 def list_(context: Context, monitor: str | None, customer: str | None, status: Status | None, format_: str) -> None:
     """List notices, the newest first: one line for each address. A table is made for each monitor.
 
-    A delivery is queued, claimed (leaving now) or delivered; `detail` says where to, or why the last attempt failed.
+    A delivery is queued, claimed (leaving now), delivered, suppressed (the address was refused for good), expired, dead
+    (refused), held or discarded; `detail` says where to, or why the last attempt failed.
     """
     from ledger import outbox, records
 
@@ -256,3 +259,7 @@ def _printable(key: str) -> str:
     from notifiers.text import one_line
 
     return one_line(key)
+
+
+for _command in COMMANDS:
+    notices.add_command(_command)

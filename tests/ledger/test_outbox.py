@@ -91,14 +91,14 @@ def test_a_key_is_used_once_whoever_asks_and_nothing_is_half_written(database):
     with database.connect() as connection:
         assert connection.execute(select(func.count()).select_from(tables.notice)).scalar() == 1
         assert connection.execute(select(func.count()).select_from(tables.evaluation)).scalar() == 0
-        assert outbox.used_keys(connection, "monthly", START) == {"key-n1", "less-n1"}
+        assert set(outbox.used_keys(connection, "monthly", START)) == {"key-n1", "less-n1"}
 
 
 def test_used_keys_are_those_of_the_monitor_decided_since(database):
     put(database, notice(), notice("n2", monitor="other"), notice("n3", decided_at=START - MINUTE))
     with database.connect() as connection:
-        assert outbox.used_keys(connection, "monthly", START) == {"key-n1", "less-n1"}
-        assert outbox.used_keys(connection, "monthly", NOW + MINUTE) == frozenset()
+        assert set(outbox.used_keys(connection, "monthly", START)) == {"key-n1", "less-n1"}
+        assert not outbox.used_keys(connection, "monthly", NOW + MINUTE)
 
 
 def test_a_delivery_is_claimed_once_until_it_is_given_back(database):
@@ -114,7 +114,7 @@ def test_a_delivery_is_claimed_once_until_it_is_given_back(database):
 def test_a_failure_goes_back_to_the_queue_with_its_reason_and_keeps_its_message_id(database):
     put(database, notice(addresses=("a@example.com",)))
     first = claim(database)[0].delivery
-    assert finish(database, first.id, "failed", detail="the folder is read-only")
+    assert finish(database, first.id, "retry", detail="the folder is read-only")
     with database.connect() as connection:
         waiting = outbox.show(connection, "n1").deliveries[0]
     assert (waiting.status, waiting.detail, waiting.attempts) == ("queued", "the folder is read-only", 1)
@@ -141,7 +141,7 @@ def test_a_receipt_for_what_is_not_claimed_changes_nothing(database):
     assert not finish(database, 1, "delivered")
     claim(database)
     assert finish(database, 1, "delivered")
-    assert not finish(database, 1, "failed", detail="late")
+    assert not finish(database, 1, "retry", detail="late")
     with database.connect() as connection:
         assert outbox.show(connection, "n1").deliveries[0].status == "delivered"
 

@@ -37,6 +37,7 @@ monitors:
     title: Basic tier, monthly limit
     view: calls
     window: billing month
+    schedule: {every: 15m}
     thresholds:
       approaching: {severity: warning, max: 90%}
       well_over: {severity: error, max: 110%}
@@ -47,6 +48,7 @@ monitors:
     view: calls
     per: total
     window: month
+    schedule: {every: 15m}
     thresholds: {big: {severity: error, max: 1000}}
     notify: {page: {when: big, to: ops}}
 """
