@@ -23,9 +23,9 @@ from ledger.backend import WRITING, Backend, LedgerChoiceError, LedgerError
 from ledger.postgresql import PostgreSQL
 from ledger.sqlite import SQLite
 
-__all__ = ["Database", "LedgerChoiceError", "LedgerError", "open_database"]
+__all__ = ["Database", "LedgerChoiceError", "LedgerError", "open_database", "schema_of"]
 
-REVISIONS: Final = ("0001", "0002")
+REVISIONS: Final = ("0001", "0002", "0003")
 """Every revision of the schema that this program knows, oldest first. Alembic is imported only to reach the last."""
 
 
@@ -78,9 +78,9 @@ def open_database(url: str, *, simulation: bool, now: datetime) -> Database:
     try:
         with database.connect() as connection:
             revision = _revision(connection, backend.name)
+        with _told(backend):
+            backend.prepare(engine)
         if revision != REVISIONS[-1]:
-            with _told(backend):
-                backend.prepare(engine)
             _migrate(database, now)
         with database.connect() as connection:
             simulated = connection.execute(select(tables.installation.c.simulation)).scalar_one()
@@ -89,6 +89,22 @@ def open_database(url: str, *, simulation: bool, now: datetime) -> Database:
         engine.dispose()
         raise
     return database
+
+
+def schema_of(url: str) -> str | None:
+    """The schema's revision in the database at that URL, None where there is nothing yet. Changes and creates nothing.
+
+    Raises as `open_database` does.
+    """
+    backend = backend_of(url)
+    if isinstance(backend, SQLite) and not backend.path.exists():
+        return None
+    database = Database(backend.engine(), backend, simulation=False)
+    try:
+        with database.connect() as connection:
+            return _revision(connection, backend.name)
+    finally:
+        database.close()
 
 
 def backend_of(url: str) -> Backend:
