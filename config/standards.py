@@ -126,10 +126,13 @@ def database_url(value: str) -> str:
 
 
 def absolute_database_url(value: str, base: Path) -> str:
-    """The same database with an absolute path, a relative one being relative to `base`."""
+    """The same database; a file with an absolute path, a relative one being relative to `base`."""
     from sqlalchemy.engine import URL, make_url  # noqa: PLC0415 (slow; only configurations need it)
 
-    path = base / Path(make_url(value).database or "").expanduser()
+    url = make_url(value)
+    if url.get_backend_name() != "sqlite":
+        return value
+    path = base / Path(url.database or "").expanduser()
     return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
 
 

@@ -59,6 +59,12 @@ def _notes(loaded: Loaded) -> list[str]:
     """What is allowed and may still surprise."""
     notes = []
     for name, monitor in loaded.config.monitors.items():
+        store = loaded.config.views[monitor.view].store
+        if monitor.minima and loaded.config.stores[store].stale_after is None:
+            notes.append(
+                f"monitor {name} tells of low counts, and store {store} has no stale_after: a feed that stops would "
+                "look like customers who did"
+            )
         if not any("customer" in route.to for route in monitor.notify.values()):
             continue
         selected = loaded.roster.selected(loaded.config.views[monitor.view])
