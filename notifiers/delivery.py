@@ -1,40 +1,36 @@
 """The delivery loop: claims what is due, renders it, lets it leave, and records what became of each.
 
-Messages leave in a thread of their own, which renders each when a channel can take it; receipts are recorded here, in
+Messages leave in a thread of their own (see `notifiers.stream`); more is claimed and receipts are recorded here, in
 groups as they come, so that neither waits for the other. A crash between leaving and recording makes the claim run out;
 the message then leaves again, byte for byte, under the same Message-ID (over `files`: into the same file).
 """
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from queue import Empty, SimpleQueue
 from typing import Final
 
 from config.models import Settings
 from ledger import outbox
 from ledger.database import Database, LedgerError
 from ledger.outbox import Outgoing
-from ledger.records import Receipt, RenderedNotice
+from ledger.records import Receipt
 from notifiers.channel import Channel
 from notifiers.channels import channel_of
-from notifiers.errors import NoticeError
-from notifiers.message import compose
 from notifiers.retry import next_attempt
+from notifiers.stream import Stream
 
 BATCH: Final = 200
+STREAM_SECONDS: Final = 120.0
+"""How long one stream is fed. A channel ends one well before claims are taken over; then the next one begins."""
+
 PATIENCE_SECONDS: Final = 120.0
 """How long receipts wait for a database that cannot be written."""
-
-GROUP_SECONDS: Final = 0.02
-"""How long a receipt waits for company before it is recorded, and so how much a crash makes leave twice."""
-log = logging.getLogger("tallywatch.notifiers.delivery")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,170 +75,110 @@ def deliver_due(
     stopping = stopping or threading.Event()
     delivered: list[str] = []
     failures: list[Failure] = []
-    seen = after = 0
     with nullcontext(channel) if channel is not None else closing(channel_of(settings.email)) as used:
-        while not stopping.is_set() and (limit is None or seen < limit):
-            size = BATCH if limit is None else min(BATCH, limit - seen)
-            with database.begin() as connection:
-                claimed = outbox.claim(connection, at=clock(), limit=size, after=after)
-            if not claimed:
-                break
-            seen, after = seen + len(claimed), claimed[-1].delivery.id
-            batch = _Batch(claimed, settings, used, stopping)
-            receipts = list(_recorded(database, batch, clock))
-            delivered += [receipt.detail for receipt in receipts if receipt.outcome == "delivered"]
-            failures += batch.failures(receipts)
-            if any(receipt.outcome == "unattempted" for receipt in receipts):
+        claims = _Claims(database, clock, limit)
+        while not stopping.is_set() and (claimed := claims.more()):
+            stream = Stream(settings, used, stopping, low=BATCH // 2)
+            stream.feed(claimed)
+            unattempted = False
+            for receipt in _received(database, stream, claims, clock, remote=used.remote):
+                unattempted |= receipt.outcome == "unattempted"
+                if receipt.outcome == "delivered":
+                    delivered.append(receipt.detail)
+                else:
+                    item = stream.items[receipt.delivery_id]
+                    failures.append(Failure(item.notice.id, item.delivery.address, receipt.detail, receipt.outcome))
+            if unattempted:
                 break  # the channel wants a pause
         paths = () if used.remote else tuple(delivered)
     return Summary(len(delivered), tuple(failures), paths)
 
 
-def _recorded(database: Database, batch: _Batch, clock: Callable[[], datetime]) -> Iterator[Receipt]:
-    """Starts the batch, and records its receipts as they come.
+class _Claims:
+    """Passes through the queue once, a batch at a time."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime], limit: int | None) -> None:
+        self._database, self._clock, self._left = database, clock, limit
+        self._after = 0
+
+    def more(self) -> Sequence[Outgoing]:
+        """The next deliveries, which are ours now; none at the end."""
+        size = BATCH if self._left is None else min(BATCH, self._left)
+        if not size:
+            return ()
+        with self._database.begin() as connection:
+            claimed = outbox.claim(connection, at=self._clock(), limit=size, after=self._after)
+        if claimed:
+            self._after = claimed[-1].delivery.id
+            self._left = None if self._left is None else self._left - len(claimed)
+        return claimed
+
+
+def _received(
+    database: Database, stream: Stream, claims: _Claims, clock: Callable[[], datetime], *, remote: bool
+) -> Iterator[Receipt]:
+    """Starts the stream, records its receipts as they come, and feeds it for a while.
 
     Whatever interrupts this (Ctrl-C, a database that fails) lets no further message begin. What was on its way is
     awaited, and recorded after Ctrl-C.
     """
-    batch.start()
+    until = time.monotonic() + STREAM_SECONDS
+    stream.start()
     try:
-        for group in batch.groups():
-            _record(database, batch, group, clock())
+        for group, asks in stream.groups():
+            _record(database, stream, group, clock(), remote=remote)
             yield from group
+            if asks:
+                yield from _fed(database, stream, claims, clock, until, remote=remote)
     except BaseException as exc:
-        batch.halted.set()
-        rest = [receipt for group in batch.groups() for receipt in group]
+        stream.halted.set()
+        rest = [receipt for group, _ in stream.groups() for receipt in group]
         if isinstance(exc, KeyboardInterrupt):
-            _record(database, batch, rest, clock())
+            _record(database, stream, rest, clock(), remote=remote)
         raise
 
 
-def _record(database: Database, batch: _Batch, group: Sequence[Receipt], at: datetime) -> None:
+def _fed(
+    database: Database,
+    stream: Stream,
+    claims: _Claims,
+    clock: Callable[[], datetime],
+    until: float,
+    *,
+    remote: bool,
+) -> Iterator[Receipt]:
+    """Gives the stream more, or closes it; gives receipts only for what came too late for it."""
+    claimed = claims.more() if time.monotonic() < until else ()
+    if not claimed:
+        stream.close()
+    elif not stream.feed(claimed):
+        late = tuple(Receipt(item.delivery.id, "unattempted", "its turn comes again") for item in claimed)
+        stream.items.update((item.delivery.id, item) for item in claimed)
+        _record(database, stream, late, clock(), remote=remote)
+        yield from late
+
+
+def _record(database: Database, stream: Stream, group: Sequence[Receipt], at: datetime, *, remote: bool) -> None:
     """Writes receipts, and is patient with a database that is away: what left and is not recorded leaves again."""
     give_up = time.monotonic() + PATIENCE_SECONDS
-    while True:
+    while group:
         try:
-            _write(database, batch, group, at)
+            _write(database, stream, group, at, remote=remote)
         except LedgerError:
             if time.monotonic() > give_up:
                 raise
-            batch.halted.set()  # nothing more leaves until it is back
+            stream.halted.set()  # nothing more leaves until it is back
             time.sleep(1)
         else:
             return
 
 
-def _write(database: Database, batch: _Batch, group: Sequence[Receipt], at: datetime) -> None:
+def _write(database: Database, stream: Stream, group: Sequence[Receipt], at: datetime, *, remote: bool) -> None:
     with database.begin() as connection:
         outbox.finish_delivered(connection, [item for item in group if item.outcome == "delivered"], at)
         for receipt in group:
             if receipt.outcome != "delivered":
-                outbox.finish(connection, receipt, at, batch.next_attempt(receipt, at))
-
-
-class _Batch:
-    """Claimed deliveries on their way: rendered and sent by a thread, received here."""
-
-    def __init__(
-        self, claimed: Sequence[Outgoing], settings: Settings, channel: Channel, stopping: threading.Event
-    ) -> None:
-        self.halted = threading.Event()
-        self._stopping = stopping
-        self._items = {item.delivery.id: item for item in claimed}
-        self._settings = settings
-        self._channel = channel
-        self._queue: SimpleQueue[Receipt | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="delivery")
-        self._group: list[Receipt] = []
-        self._over = threading.Event()
-        self._ended = False
-
-    def start(self) -> None:
-        """Lets the first message leave."""
-        self._thread.start()
-
-    def groups(self) -> Iterator[tuple[Receipt, ...]]:
-        """The receipts, as many together as come within a moment; each delivery has one in the end.
-
-        Asked again after an interruption, it begins with the group that was not asked past.
-        """
-        while self._group or not self._ended:
-            if not self._ended:
-                self._gather()
-            yield tuple(self._group)
-            self._group = []
-        self._thread.join()
-
-    def _gather(self) -> None:
-        """Waits for a receipt, and a moment for others: so many are lost to a crash at most.
-
-        It sleeps meanwhile, because waking for each would keep the thread that sends from working.
-        """
-        receipt = self._queue.get()
-        if receipt is not None:
-            self._over.wait(GROUP_SECONDS)
-        while receipt is not None:
-            self._group.append(receipt)
-            try:
-                receipt = self._queue.get_nowait()
-            except Empty:
-                return
-        self._ended = True
-
-    def next_attempt(self, receipt: Receipt, at: datetime) -> datetime:
-        """When a delivery that failed for now is tried again; a folder of our own, at once."""
-        if not self._channel.remote:
-            return at
-        return next_attempt(at, self._items[receipt.delivery_id].delivery.attempts, receipt.delivery_id)
-
-    def failures(self, receipts: Sequence[Receipt]) -> Iterator[Failure]:
-        """What did not leave."""
-        for receipt in receipts:
-            if receipt.outcome != "delivered":
-                item = self._items[receipt.delivery_id]
-                yield Failure(item.notice.id, item.delivery.address, receipt.detail, receipt.outcome)
-
-    def _run(self) -> None:
-        """The channel's receipts, and one of our own for whatever it gave none: no claim is left without an answer."""
-        waiting = set(self._items)
-        rest = "not tried, because the mail server kept failing or time was up; its turn comes again"
-        try:
-            for receipt in self._channel.deliver(self._rendered(waiting)):
-                waiting.discard(receipt.delivery_id)
-                self._queue.put(receipt)
-        except Exception as exc:
-            # what had left by then has its receipt, and that must be recorded
-            log.debug("the channel failed", exc_info=True)
-            for delivery_id in sorted(waiting):
-                self._queue.put(Receipt(delivery_id, "retry", f"the channel failed: {exc!r}"))
-        else:
-            for delivery_id in sorted(waiting):
-                self._queue.put(Receipt(delivery_id, "unattempted", rest))
-        finally:
-            self._queue.put(None)
-            self._over.set()
-
-    def _rendered(self, waiting: set[int]) -> Iterator[RenderedNotice]:
-        """Each message when it is asked for. One that cannot be made is dead, and the others go on."""
-        for item in self._items.values():
-            if self._stopping.is_set() or self.halted.is_set():
-                return
-            delivery = item.delivery
-            try:
-                yield compose(
-                    item.notice,
-                    delivery_id=delivery.id,
-                    address=delivery.address,
-                    message_id=delivery.message_id,
-                    mail=self._settings.email,
-                    default_language=self._settings.language,
-                    copy=delivery.copy,
-                )
-            except NoticeError as exc:
-                waiting.discard(delivery.id)
-                self._queue.put(Receipt(delivery.id, "dead", str(exc)))
-            except Exception as exc:
-                # a notice that nobody foresaw must not hold up all the others
-                log.debug("notice %s could not be rendered", item.notice.id, exc_info=True)
-                waiting.discard(delivery.id)
-                self._queue.put(Receipt(delivery.id, "dead", f"the notice could not be rendered: {exc!r}"))
+                attempts = stream.items[receipt.delivery_id].delivery.attempts
+                # a folder of our own is tried again at once, somebody else's server after a while
+                again = next_attempt(at, attempts, receipt.delivery_id) if remote else at
+                outbox.finish(connection, receipt, at, again)
