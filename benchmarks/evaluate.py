@@ -44,6 +44,7 @@ monitors:
   limit:
     view: calls
     window: billing month
+    schedule: {{every: 15m}}
     thresholds: {{approaching: {{severity: warning, max: 90%}}, over: {{severity: error, max: 100%}}}}
 """
 

@@ -209,7 +209,7 @@ class HeldFacts:
     """That one evaluation would have mailed so many customers that its notices wait for a person.
 
     `number` notices to `customers` of `watched` customers; `allowed` is how many customers are told without asking;
-    `examples` are some of them. After `until` the notices are not sent any more.
+    `examples` are some of them.
     """
 
     monitor: str
@@ -219,7 +219,6 @@ class HeldFacts:
     allowed: int
     customers: int
     examples: tuple[str, ...]
-    until: str
     at: str
     zone: str
     language: str

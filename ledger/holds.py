@@ -51,7 +51,8 @@ def list_holds(connection: Connection, *, status: HoldStatus | None = None) -> t
 
 
 def release(connection: Connection, hold_id: int, *, at: datetime, actor: str, reason: str) -> Hold:
-    """Lets the notices of a hold leave, audited. What has expired by then expires. Needs a write transaction.
+    """Lets the notices of a hold leave, audited; the time that they waited is added to their expiry. Needs a write
+    transaction.
 
     Raises:
         HoldError: there is no such hold, or it was ended before.
@@ -82,6 +83,10 @@ def _end(connection: Connection, hold_id: int, status: HoldStatus, at: datetime,
         when = "" if found.ended_at is None else f" at {found.ended_at.isoformat(timespec='seconds')}"
         raise HoldError(f"hold {hold_id} was {found.status}{when} by {found.actor} already")
     changes: dict[str, Any] = {"status": "queued", "queued_at": at, "next_at": None}
+    # all of a hold were decided together, and are worth delivering for as long
+    expires_at = connection.execute(select(delivery.c.expires_at).where(delivery.c.hold_id == hold_id).limit(1)).scalar()
+    if expires_at is not None:
+        changes["expires_at"] = expires_at + (at - found.at)
     if status == "discarded":
         changes = {"status": "discarded", "finished_at": at, "detail": reason}
     deliveries = connection.execute(

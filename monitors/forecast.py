@@ -29,7 +29,8 @@ def straight(reading: Reading, aggregation: Aggregation, span: Period | None = N
     elapsed = _milliseconds(span.start, min(reading.counted_to, span.end))
     if elapsed <= 0:
         return None
-    return reduced(Fraction(reading.quantity) * _milliseconds(span.start, span.end) / elapsed)
+    whole = reading.quantity * _milliseconds(span.start, span.end)
+    return reduced(Fraction(whole, elapsed))
 
 
 def _milliseconds(start: datetime, end: datetime) -> int:

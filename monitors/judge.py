@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from config.models import MeterPrice, Monitor, Threshold
+from config.values import Limit
 from ledger.quantities import reduced
 from ledger.records import (
     Period,
@@ -116,8 +118,14 @@ def limit_of(threshold: Threshold, included: int | None) -> Quantity | None:
 
     `quantity > percent * included / 100` in fractions is `quantity * 100 > percent * included`.
     """
-    value = Fraction(threshold.limit.value)
-    if not threshold.limit.percent:
+    return _limit(threshold.limit, included)
+
+
+@lru_cache(maxsize=4096)
+def _limit(limit: Limit, included: int | None) -> Quantity | None:
+    """Kept, because 100,000 customers share a few plans."""
+    value = Fraction(limit.value)
+    if not limit.percent:
         return reduced(value)
     return None if included is None else reduced(value * included / 100)
 

@@ -161,7 +161,6 @@ def held_facts(
         allowed=allowed,
         customers=len({notice.subject for notice in held}),
         examples=tuple(dict.fromkeys(notice.subject.id for notice in held if notice.subject is not None))[:EXAMPLES],
-        until=_local(max((notice.expires_at for notice in held if notice.expires_at), default=at), settings.zone),
         at=_local(at, settings.zone),
         zone=settings.zone,
         language=settings.language,

@@ -282,6 +282,14 @@ def test_a_discarded_hold_never_leaves_and_its_keys_stay_used(database):
         assert {"key-n1", "key-n2"} <= set(outbox.used_keys(connection, "monthly", NOW))
 
 
+def test_a_hold_that_is_released_late_has_as_long_to_leave_as_it_would_have_had(database):
+    hold = held(database)
+    late = NOW + 30 * DAY
+    with database.begin() as connection:
+        holds.release(connection, hold.id, at=late, actor="anna", reason="it was right")
+        assert outbox.claim(connection, at=late + MINUTE, limit=9)
+
+
 def test_a_hold_is_ended_once(database):
     hold = held(database)
     with database.begin() as connection:

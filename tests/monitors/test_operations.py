@@ -263,7 +263,6 @@ def test_held_notices_wait_under_one_hold_and_operations_hear_of_them(database):
     facts = HeldFacts.from_json(notice.facts)
     assert (facts.number, facts.customers, facts.watched, facts.allowed) == (25, 25, 40, 20)
     assert facts.examples == tuple(f"C{number:03}" for number in range(10))
-    assert facts.until == "2026-10-23T02:00:00+02:00"
     assert notice.addresses == ("ops@example.com", "night@example.com")  # no route names them, so everybody is told
     with database.connect() as connection:
         (hold,) = holds.list_holds(connection)
