@@ -41,7 +41,7 @@ class Backend(Protocol):
         ...
 
     def prepare(self, engine: Engine) -> None:
-        """What a database needs before it is used, be it new or restored from a backup. Costs nothing when it has it."""
+        """What a database needs before it is used, new or restored from a backup; costs nothing when it has it."""
         ...
 
     def sentence(self, error: BaseException) -> str:

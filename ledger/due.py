@@ -28,7 +28,8 @@ class Due:
 
 def load(connection: Connection) -> dict[str, Due]:
     """Everything that is due some time, by name."""
-    return {row.name: Due(row.name, row.at, row.rule, row.failures, row.detail) for row in connection.execute(select(due))}
+    rows = connection.execute(select(due))
+    return {row.name: Due(row.name, row.at, row.rule, row.failures, row.detail) for row in rows}
 
 
 def put(connection: Connection, item: Due) -> None:

@@ -84,7 +84,8 @@ def _end(connection: Connection, hold_id: int, status: HoldStatus, at: datetime,
         raise HoldError(f"hold {hold_id} was {found.status}{when} by {found.actor} already")
     changes: dict[str, Any] = {"status": "queued", "queued_at": at, "next_at": None}
     # all of a hold were decided together, and are worth delivering for as long
-    expires_at = connection.execute(select(delivery.c.expires_at).where(delivery.c.hold_id == hold_id).limit(1)).scalar()
+    own = select(delivery.c.expires_at).where(delivery.c.hold_id == hold_id).limit(1)
+    expires_at = connection.execute(own).scalar()
     if expires_at is not None:
         changes["expires_at"] = expires_at + (at - found.at)
     if status == "discarded":

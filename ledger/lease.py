@@ -1,7 +1,7 @@
-"""The lease: one service works on a ledger at a time. Whoever holds it keeps it until its process ends, however it ends.
+"""The lease: one service works on a ledger at a time. Whoever holds it keeps it until its process ends.
 
-Beside a SQLite file lies `FILE.run`, locked by the running process; in PostgreSQL it is an advisory lock of a connection
-of its own. Neither needs tidying up after a crash.
+Beside a SQLite file lies `FILE.run`, locked by the running process; in PostgreSQL it is an advisory lock of a
+connection of its own. Neither needs tidying up after a crash.
 """
 
 from __future__ import annotations

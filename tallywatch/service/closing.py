@@ -1,7 +1,7 @@
 """The job that closes months: each statement as soon as it has settled, and its files as soon as it is sealed.
 
-Statements of what ended before the installation was made are left to `tallywatch close`. That files have to be written is
-noted in the due table before anything is sealed, so a crash in between only delays them, and the news of it.
+Statements of what ended before the installation was made are left to `tallywatch close`. That files have to be written
+is noted in the due table before anything is sealed, so a crash in between only delays them, and the news of it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The heartbeat: a sign of life for somebody else's watchdog, sent only while what matters works.
 
 A URL is fetched every so often, as long as every monitor's last evaluation was good, none is overdue, and nothing has
-waited in the outbox for long. When it stops, whoever watches the URL (healthchecks.io, Uptime Kuma, …) raises the alarm that
-this program cannot raise itself.
+waited in the outbox for long. When it stops, whoever watches the URL (healthchecks.io, Uptime Kuma, …) raises the alarm
+that this program cannot raise itself.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line for machines, aligned text for a terminal; APScheduler's lines come out alike."""
+"""Structured logs: a JSON object a line for machines, aligned text for a terminal; APScheduler's come out alike."""
 
 from __future__ import annotations
 

@@ -37,7 +37,14 @@ def operations(loaded: Loaded) -> tuple[str, ...]:
 
 
 def tell(
-    database: Database, loaded: Loaded, *, about: str, affair: str, headline: str, paragraphs: Sequence[str], at: datetime
+    database: Database,
+    loaded: Loaded,
+    *,
+    about: str,
+    affair: str,
+    headline: str,
+    paragraphs: Sequence[str],
+    at: datetime,
 ) -> bool:
     """Puts a notice to operations into the outbox, unless the affair was told before. False when nobody is told.
 

@@ -1,7 +1,7 @@
 """The service itself: a tick that works through what is due, and deliveries. Threads and signals are `run`'s affair.
 
-Everything it knows is in the ledger, so it may die at any instruction and go on where it was: an evaluation that was not
-committed is made again, one that was committed decides nothing new, and what was due meanwhile is done once.
+Everything it knows is in the ledger, so it may die at any instruction and go on where it was: an evaluation that was
+not committed is made again, one that was committed decides nothing new, and what was due meanwhile is done once.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Kills the service at random moments while it evaluates and closes, starts it again, and looks at what is left.
 
-The service runs with a clock that is some thousand times as fast as the real one: a month with its closing passes while it
-is killed and started again. At the end every decision was made once, every notice left once, the statement is there once,
-and the files have the bytes that plain Python works out.
+The service runs with a clock that is some thousand times as fast as the real one: a month with its closing passes while
+it is killed and started again. At the end every decision was made once, every notice left once, the statement is there
+once, and the files have the bytes that plain Python works out.
 
     python tests/campaigns/kill_service.py --moments 100 --seed 1
 """
@@ -23,6 +23,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from campaign import environment, start
+
+from config.load import load
+from ledger.clock import cut
+from ledger.database import open_database
+from ledger.lease import lease
+from logviews.fields import used_fields
+from logviews.ingest import Ingest
+from tallywatch.service.service import Service
 
 START, END = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
 CLOSED_BY = END + timedelta(days=3)
@@ -65,11 +73,6 @@ def main() -> None:
 
 def serve(base: Path, began: float, factor: float) -> None:
     """The service, ticking and delivering in turn, until its clock has passed the closing."""
-    from config.load import load
-    from ledger.clock import cut
-    from ledger.database import open_database
-    from ledger.lease import lease
-    from tallywatch.service.service import Service
 
     def clock() -> datetime:
         return cut(START + timedelta(seconds=(time.time() - began) * factor))
@@ -87,11 +90,6 @@ def serve(base: Path, began: float, factor: float) -> None:
 
 def prepare(base: Path, customers: int, random_: random.Random) -> dict[str, list[datetime]]:
     """Customers, and a month of messages that is in the store from the beginning; an evaluation sees what is past."""
-    from config.load import load
-    from ledger.database import open_database
-    from logviews.fields import used_fields
-    from logviews.ingest import Ingest
-
     base.mkdir()
     (base / "tallywatch.yaml").write_text(CONFIGURATION)
     names = [f"c{number:04}" for number in range(customers)]
@@ -142,13 +140,11 @@ def campaign(work: Path, moments: int, seed: int, customers: int) -> None:
             process.wait()
             kills += 1
     # a last round with the clock moved on, for deliveries that were claimed by a process that died
-    subprocess.run(
-        [sys.executable, __file__, "serve", str(base), str(time.time() - (CLOSED_BY - START).total_seconds() / factor + 3),
-         str(factor)],
-        check=True, capture_output=True, env=environment(),
-    )  # fmt: skip
+    moved_on = time.time() - (CLOSED_BY - START).total_seconds() / factor + 3
+    last = [sys.executable, __file__, "serve", str(base), str(moved_on), str(factor)]
+    subprocess.run(last, check=True, capture_output=True, env=environment())
     check(base, times)
-    print(f"{kills} kills over a month of {len(times)} customers: every decision once, every notice once, one statement")
+    print(f"{kills} kills over a month of {len(times)} customers: each decision once, each notice once, one statement")
 
 
 def check(base: Path, times: dict[str, list[datetime]]) -> None:
@@ -161,7 +157,9 @@ def check(base: Path, times: dict[str, list[datetime]]) -> None:
         within = sum(START <= moment < END for moment in moments)
         wanted |= {(limit, name) for limit, at in (("near", INCLUDED * 9 // 10), ("over", INCLUDED)) if within > at}
     assert told == wanted, (told - wanted, wanted - told)
-    silent = {(key.split("|")[4][:10], key.rsplit(":", 1)[1]) for key in keys if key.startswith("ops|daily|page|silent|")}
+    silent = {
+        (key.split("|")[4][:10], key.rsplit(":", 1)[1]) for key in keys if key.startswith("ops|daily|page|silent|")
+    }
     heard = defaultdict(set)
     for name, moments in times.items():
         for moment in moments:
@@ -184,9 +182,7 @@ def charges(times: dict[str, list[datetime]]) -> bytes:
     """The file that finance should get."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(
-        ["Customer ID", "Tier", "Total Calls", "Included Calls", "Overage Calls", "Overage Amount"]
-    )
+    writer.writerow(["Customer ID", "Tier", "Total Calls", "Included Calls", "Overage Calls", "Overage Amount"])
     for name, moments in sorted(times.items()):
         total = sum(START <= moment < END for moment in moments)
         over = max(0, total - INCLUDED)

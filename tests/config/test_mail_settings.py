@@ -17,7 +17,7 @@ settings:
     username: usage
     sender: Usage <usage@example.com>
 """
-PASSWORD = "hunter2 with: yaml, [in it]"  # noqa: S105 (made up)
+PASSWORD = "hunter2 with: yaml, [in it]"
 
 
 def email(tmp_path: Path, env: dict[str, str], text: str = SMTP) -> Email:

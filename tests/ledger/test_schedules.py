@@ -46,7 +46,9 @@ def clock(minute: int) -> str:
     hours=st.none() | st.tuples(st.integers(0, 95), st.integers(0, 95)).filter(lambda pair: pair[0] != pair[1]),
     days=st.none() | st.sets(st.integers(0, 6), min_size=1).map(tuple),
     # around the days on which clocks change
-    start=st.sampled_from(["2026-03-07", "2026-03-28", "2026-04-03", "2026-09-05", "2026-10-03", "2026-10-24", "2026-10-31"]),
+    start=st.sampled_from(
+        ["2026-03-07", "2026-03-28", "2026-04-03", "2026-09-05", "2026-10-03", "2026-10-24", "2026-10-31"]
+    ),
     offset=st.integers(0, 3 * 24 * 60),
 )
 def test_every_is_due_at_the_first_multiple_or_opening_after_the_last_time(zone, every, hours, days, start, offset):

@@ -199,7 +199,8 @@ def test_one_of_something_is_not_told_in_the_plural(tmp_path: Path) -> None:
         "stores:\n  web: {type: embedded, folder: events, fields: {time: time, customer: customer}}\n"
         "customers:\n  - {id: a, emails: [a@example.com]}\n  - {id: b}\n"
         "views:\n  calls: {store: web}\n"
-        "monitors:\n  limit:\n    view: calls\n    window: month\n    schedule: {every: 15m}\n    thresholds: {big: {severity: error, max: 9}}\n"
+        "monitors:\n  limit:\n    view: calls\n    window: month\n    schedule: {every: 15m}\n"
+        "    thresholds: {big: {severity: error, max: 9}}\n"
         "    notify: {tell: {when: big, to: customer}}\n"
     )
     (tmp_path / "log.jsonl").write_text('{"time": "2026-10-01T00:00:00Z", "customer": "a"}\n')

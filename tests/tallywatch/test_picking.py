@@ -11,6 +11,7 @@ import pytest
 from config.load import Loaded, load
 from ledger import parts
 from ledger.database import Database, open_database
+from ledger.tables import notice
 from tallywatch.service.jobs import Job
 from tallywatch.service.picking import merging, picking
 
@@ -44,8 +45,6 @@ def jobs(loaded: Loaded, ledger: Database) -> dict[str, Job]:
 
 
 def notices(ledger: Database) -> list[str]:
-    from ledger.tables import notice
-
     with ledger.connect() as reading:
         return [row.facts["headline"] for row in reading.execute(notice.select())]
 

@@ -1,4 +1,4 @@
-"""`tallywatch run` as a process: it logs JSON, works beside other commands, stops when asked, and tolerates no second one."""
+"""`tallywatch run` as a process: it logs JSON, works beside other commands, stops when asked, tolerates no other."""
 
 from __future__ import annotations
 
@@ -52,7 +52,11 @@ def wait_for(found, log: Path) -> None:
 
 def command(world: World, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*PROGRAM, "--config", str(world.config), *arguments], capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        [*PROGRAM, "--config", str(world.config), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
 
 

@@ -8,9 +8,11 @@ from datetime import timedelta
 import pytest
 from service_world import CONFIGURATION, START, World, evaluations, statuses
 
-from ledger import due, statements
+from ledger import due, outbox, parts, statements
 from ledger.due import Due
 from ledger.lease import LeaseTakenError
+from ledger.parts import Part
+from logviews.fields import read_as
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 LAST_OF_OCTOBER = START.replace(day=31, hour=22)
@@ -56,10 +58,6 @@ def test_a_store_that_fails_stops_no_other_monitor_and_pages_at_the_second_time(
 
 def break_store(service, world):
     """Registers a part whose file is not there."""
-    from ledger import parts
-    from ledger.parts import Part
-    from logviews.fields import read_as
-
     read = read_as(service.loaded.config.stores["other"])
     gone = Part("other", "0" * 64, "parts/gone.parquet", "messages", 1, 0, START, START, START, "x", (), read)
     with service.database.begin() as connection:
@@ -78,8 +76,6 @@ def test_after_downtime_open_periods_are_evaluated_once_and_ended_ones_judged_on
         assert len(before) == 1
         silent = [name for name in world.mails() if "ops_digest" in name]
         with service.database.connect() as connection:
-            from ledger import outbox
-
             keys = outbox.used_keys(connection, "daily", START - 30 * DAY)
         told = sorted((key.split("|")[4][:10], key.rsplit(":", 1)[1]) for key in keys if key.startswith("ops|"))
     assert silent
