@@ -6,11 +6,13 @@ python benchmarks/idle.py [TICKS]      (2,000 by default, each five minutes of t
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import structlog
 from measuring import print_table
 
 from config.load import load
@@ -79,6 +81,7 @@ def prepare(folder: Path) -> Path:
 
 
 def main() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     ticks = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
     now = START
 

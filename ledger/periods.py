@@ -80,7 +80,7 @@ def _day_start(day: date, info: ZoneInfo) -> datetime:
     return after
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)  # of one instant: as many as there are zones and billing days
 def _containing(window: Window, at: datetime, zone: str, billing_day: int) -> Period:
     try:
         number = _number(window, at.astimezone(zone_info(zone)).date())
