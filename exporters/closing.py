@@ -37,9 +37,18 @@ class Outcome:
 
 
 def close_month(
-    database: Database, accounts: Accounts, month: str, exports: Sequence[str], *, approve: bool, actor: str
+    database: Database,
+    accounts: Accounts,
+    month: str,
+    exports: Sequence[str],
+    *,
+    approve: bool,
+    actor: str,
+    since: datetime | None = None,
 ) -> tuple[Outcome, ...]:
     """Closes whatever statements of the month may be closed; the rest say why not. No file is written here.
+
+    With `since`, statements whose periods had ended by then are left alone.
 
     Everything is counted before anything is sealed, so that a store that fails leaves nothing behind.
 
@@ -48,6 +57,8 @@ def close_month(
         NotClosedError: when no customer has a contract in the month.
     """
     keys = accounts.keys(month, exports)
+    if since is not None:
+        keys = tuple(key for key in keys if accounts.event_cutoff(key) > since)
     if not keys:
         raise NotClosedError(f"no customer of the roster has a contract in {month}, so there is nothing to close")
     with database.connect() as connection:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, Protocol
 
 from sqlalchemy import Connection, text
@@ -20,6 +21,7 @@ from ledger.database import Database
 from ledger.postgresql import PostgreSQL
 from ledger.sqlite import SQLite
 
+_MOMENT_SECONDS: Final = 3.0
 _SERVICE_LOCK: Final = 0x74616C6C7A  # beside `ledger.postgresql.WRITER_LOCK`
 # a lock of 64 bits stands there in two halves: https://www.postgresql.org/docs/current/view-pg-locks.html
 _HELD: Final = (
@@ -148,11 +150,23 @@ def _of_server(database: Database) -> Iterator[Lease]:
         pass
     connection = engine.connect()
     try:
-        if not connection.execute(text(f"SELECT pg_try_advisory_lock({_SERVICE_LOCK})")).scalar():
+        if not _locked(connection):
             raise LeaseTakenError(
                 f"another `tallywatch run` works on {name}; one service to a database. Other commands work beside it"
             )
         yield _ServerLease(connection, name)
+        with suppress(SQLAlchemyError):  # then the lock went with the connection
+            connection.execute(text(f"SELECT pg_advisory_unlock({_SERVICE_LOCK})"))
     finally:
         connection.close()
         engine.dispose()
+
+
+def _locked(connection: Connection) -> bool:
+    """Asks for the lock, and again for a moment: a server takes one to see that a process has died that held it."""
+    until = time.monotonic() + _MOMENT_SECONDS
+    while not connection.execute(text(f"SELECT pg_try_advisory_lock({_SERVICE_LOCK})")).scalar():
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.1)
+    return True

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
-from ledger.tables import part, part_field, source
+from ledger.tables import listed, merged, part, part_field, source
 
 Role = Literal["messages", "duplicates"]
 ROLES: Final[tuple[Role, ...]] = ("messages", "duplicates")
@@ -50,6 +50,7 @@ def add(connection: Connection, new: Part, kinds: Mapping[str, int]) -> int:
     id_ = connection.execute(insert(part).values(values | {"fields": list(new.fields)})).inserted_primary_key
     if id_ is None:
         raise AssertionError("an insert without a key")
+    connection.execute(insert(listed).values(part_id=id_[0], store=new.store))
     put_kinds(connection, id_[0], kinds)
     return int(id_[0])
 
@@ -63,9 +64,43 @@ def put_kinds(connection: Connection, part_id: int, kinds: Mapping[str, int]) ->
 
 
 def of_store(connection: Connection, store: str, role: Role = "messages") -> tuple[Part, ...]:
-    """All parts of a store, oldest registration first."""
-    rows = connection.execute(select(part).where(part.c.store == store, part.c.role == role).order_by(part.c.id))
+    """All parts of a store that were not merged into others, oldest registration first."""
+    rows = connection.execute(
+        select(part).join(listed).where(listed.c.store == store, part.c.role == role).order_by(part.c.id)
+    )
     return tuple(Part(**{**row, "fields": tuple(row["fields"])}) for row in rows.mappings())
+
+
+def merge(connection: Connection, into: Part, of: Sequence[Part], kinds: Mapping[str, int], at: datetime) -> int:
+    """Registers a part that holds what these parts held, in their place; gives its id."""
+    id_ = add(connection, into, kinds)
+    connection.execute(insert(merged), [{"part_id": one.id, "into_id": id_, "at": at} for one in of])
+    connection.execute(delete(listed).where(listed.c.part_id.in_([one.id for one in of])))
+    return id_
+
+
+def merged_before(connection: Connection, store: str, paths: Sequence[str], at: datetime) -> tuple[str, ...]:
+    """Which of these paths are of parts that were merged before `at`."""
+    rows = connection.scalars(
+        select(part.c.path)
+        .join(merged, merged.c.part_id == part.c.id)
+        .where(part.c.store == store, part.c.path.in_(paths), merged.c.at < at)
+    )
+    return tuple(rows)
+
+
+def forget_kinds(connection: Connection, store: str, paths: Sequence[str]) -> None:
+    """Removes what is known of the fields of parts that nobody reads any more."""
+    of = select(part.c.id).where(part.c.store == store, part.c.path.in_(paths))
+    connection.execute(delete(part_field).where(part_field.c.part_id.in_(of)))
+
+
+def present(connection: Connection, part_id: int) -> Part:
+    """The part that holds a part's rows now: itself, or the last one that it was merged into."""
+    while (into := connection.scalar(select(merged.c.into_id).where(merged.c.part_id == part_id))) is not None:
+        part_id = into
+    row = connection.execute(select(part).where(part.c.id == part_id)).mappings().one()
+    return Part(**{**row, "fields": tuple(row["fields"])})
 
 
 def kinds(connection: Connection, part_ids: Iterable[int], fields: Sequence[str]) -> dict[int, dict[str, int]]:
@@ -76,6 +111,15 @@ def kinds(connection: Connection, part_ids: Iterable[int], fields: Sequence[str]
     for part_id, field, bits in connection.execute(query):
         if part_id in wanted:
             found.setdefault(part_id, {})[field] = bits
+    return found
+
+
+def all_kinds(connection: Connection, part_ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    """Part id -> field -> kind bits, for everything that is known of these parts."""
+    found: dict[int, dict[str, int]] = {}
+    query = select(part_field.c.part_id, part_field.c.field, part_field.c.kinds)
+    for part_id, field, bits in connection.execute(query.where(part_field.c.part_id.in_(part_ids))):
+        found.setdefault(part_id, {})[field] = bits
     return found
 
 
@@ -97,5 +141,6 @@ def sources(connection: Connection, store: str) -> tuple[SourceFile, ...]:
 
 def newest_ingest(connection: Connection, store: str) -> datetime | None:
     """When the store's newest part was registered."""
-    newest: datetime | None = connection.scalar(select(func.max(part.c.ingested_at)).where(part.c.store == store))
+    wanted = select(func.max(part.c.ingested_at)).join(listed).where(listed.c.store == store)
+    newest: datetime | None = connection.scalar(wanted)
     return newest

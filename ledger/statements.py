@@ -102,6 +102,16 @@ class Stated:
     decided_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """A period of a customer that a closed statement states."""
+
+    customer: str
+    key: StatementKey
+    start: datetime
+    end: datetime
+
+
 def insert(connection: Connection, sealed: Statement, lines: Sequence[Line], written: SealedFile) -> int:
     """Writes a statement with its lines and its file's hash, and returns its id. Needs a write transaction."""
     key = sealed.key
@@ -154,6 +164,18 @@ def lines_of(connection: Connection, statement_id: int) -> tuple[Line, ...]:
     """A statement's lines, in byte order of the customer's id."""
     rows = connection.execute(select(line).where(line.c.statement_id == statement_id))
     return tuple(sorted((_line(row) for row in rows), key=lambda item: item.customer.encode("utf-8", "surrogatepass")))
+
+
+def covered(connection: Connection, export: str, months: Sequence[str]) -> Iterator[Covered]:
+    """Whose periods the closed statements of an export in these months state. Reads each of their lines once."""
+    wanted = (
+        select(line.c.customer, line.c.period_start, line.c.period_end, statement.c.month, statement.c.billing_day)
+        .join(statement, line.c.statement_id == statement.c.id)
+        .where(statement.c.export == export, statement.c.month.in_(months))
+    )
+    for row in connection.execute(wanted):
+        key = StatementKey(export, row.month, row.billing_day)
+        yield Covered(row.customer, key, row.period_start, row.period_end)
 
 
 def stated_quantities(connection: Connection, views: Sequence[str], since: datetime) -> Iterator[Stated]:

@@ -118,6 +118,72 @@ source: Final = Table(  # A: how far a file was read, for stores whose messages 
     Column("read_at", Instant, nullable=False),
 )
 
+content: Final = Table(  # A: what a followed file holds, whatever it is called; known by its first bytes
+    "content",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("store", String(64), nullable=False),
+    Column("head_bytes", Integer, nullable=False),
+    Column("head_sha256", String(64), nullable=False),
+    Column("start", String(128), nullable=False),  # its very first bytes, in hexadecimal
+    Column("since", Instant, nullable=False),
+    Index("ix_content_head", "store", "head_bytes", "head_sha256"),
+)
+
+stretch: Final = Table(  # A: so many bytes of a content that were taken in at once, and the parts that they became
+    "stretch",
+    metadata,
+    Column("content_id", ForeignKey("content.id"), primary_key=True),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("bytes", BigInteger, nullable=False),  # of the uncompressed content
+    Column("lines_before", BigInteger, nullable=False),
+    Column("lines", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),  # of exactly these bytes
+    Column("tail_sha256", String(64), nullable=False),  # of the last bytes up to its end, see `logviews.contents`
+    Column("messages_id", ForeignKey("part.id")),
+    Column("duplicates_id", ForeignKey("part.id")),
+    Column("read_at", Instant, nullable=False),
+)
+
+followed: Final = Table(  # R: the files that pick-up looks at, by device and inode, and how far each was read
+    "followed",
+    metadata,
+    Column("store", String(64), primary_key=True),
+    Column("file", String(64), primary_key=True),
+    Column("path", Text, nullable=False),
+    Column("content_id", ForeignKey("content.id")),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sources", BigInteger, nullable=False),  # up to which row `source` was asked
+    Column("size", BigInteger, nullable=False),
+    Column("changed_ns", BigInteger, nullable=False),
+    Column("since", Instant, nullable=False),  # as it is now
+    Column("state", String(16), nullable=False),  # see `ledger.following.State`
+)
+
+problem: Final = Table(  # R: what keeps files from being picked up
+    "problem",
+    metadata,
+    Column("store", String(64), primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("sentence", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+)
+
+merged: Final = Table(  # A: parts whose rows are in another part now
+    "merged",
+    metadata,
+    Column("part_id", ForeignKey("part.id"), primary_key=True),
+    Column("into_id", ForeignKey("part.id"), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+listed: Final = Table(  # R: the parts that readers read: all but the merged ones
+    "listed",
+    metadata,
+    Column("part_id", ForeignKey("part.id"), primary_key=True),
+    Column("store", String(64), nullable=False, index=True),
+)
+
 evaluation: Final = Table(  # A
     "evaluation",
     metadata,
@@ -196,8 +262,9 @@ delivery: Final = Table(  # S: one notice for one address over one channel
     Column("finished_at", Instant),
     Column("detail", Text, nullable=False),
     Column("copy", Integer, nullable=False, server_default="0"),  # 0, and one more each time it is sent again
+    Column("queued_at", Instant),  # since when it may leave; none for what is held
     Column("next_at", Instant),  # not to be tried before
-    Column("expires_at", Instant),  # not to be tried after
+    Column("expires_at", Instant),  # not to be tried after; retrying by hand begins anew
     Column("hold_id", ForeignKey("hold.id")),
     UniqueConstraint("notice_id", "address", "channel", "copy"),
     Index("ix_delivery_status", "status", "id"),
@@ -308,6 +375,9 @@ APPEND_ONLY: Final = (
     "definition",
     "part",
     "source",
+    "content",
+    "stretch",
+    "merged",
     "evaluation",
     "transition",
     "notice",

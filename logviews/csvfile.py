@@ -33,7 +33,12 @@ class Rows:
 
 
 def csv_to_lines(
-    file: LogFile, target: Path, store: EmbeddedStore, after: int = 0, refused: Path | None = None
+    file: LogFile,
+    target: Path,
+    store: EmbeddedStore,
+    after: int = 0,
+    refused: Path | None = None,
+    skipped: int = 0,
 ) -> Rows:
     """Writes a CSV file with a header as JSON lines, each on the line of the same number as its row starts on.
 
@@ -49,6 +54,8 @@ def csv_to_lines(
         store: whose fields and types say what a cell is.
         after: how many lines were read before.
         refused: where rows go, as they are, that have more or fewer cells than the header; they refuse the file else.
+        skipped: how many lines are not there, of a log that lies in `file` with its header and its last rows only; they
+            count in sentences, not in the target.
 
     Raises:
         IngestError: for a row that does not fit the header, or is no CSV, with its line.
@@ -56,7 +63,7 @@ def csv_to_lines(
     csv.field_size_limit(MAX_LINE_BYTES)
     start, refusals = 1, 0
     with opened(file) as stream, target.open("w", encoding="utf-8", newline="") as out:
-        source = _Source(file, stream)
+        source = _Source(file, stream, skipped)
         lines = source.lines()
         try:
             delimiter, header = _header(file.name, next(lines, ""))
@@ -70,21 +77,21 @@ def csv_to_lines(
                 if start > after:
                     fits = not row or len(row) == len(header)
                     if not fits:
-                        _refuse(f"{file.name}:{start}: {_misfit(row, header)}", written, refused)
+                        _refuse(f"{file.name}:{start + skipped}: {_misfit(row, header)}", written, refused)
                         refusals += 1
                     # an empty line for an empty row and for each further line of a row
                     out.write((_message(cells, row) if row and fits else "") + "\n" * (following - start))
                 start = following
         except csv.Error as error:
-            raise IngestError(f"{file.name}:{start}: not CSV: {error}") from error
+            raise IngestError(f"{file.name}:{start + skipped}: not CSV: {error}") from error
     return Rows(Beginning(source.size, source.digest.hexdigest()), start - 1, refusals, source.unfinished)
 
 
 class _Source:
     """The lines of a file as the reader pulls them, and the bytes of those that made whole rows."""
 
-    def __init__(self, file: LogFile, stream: BinaryIO) -> None:
-        self._file, self._stream = file, stream
+    def __init__(self, file: LogFile, stream: BinaryIO, skipped: int) -> None:
+        self._file, self._stream, self._skipped = file, stream, skipped
         self._pulled: list[bytes] = []
         self.size, self.digest = 0, hashlib.sha256()
         self.unfinished: int | None = None
@@ -96,7 +103,7 @@ class _Source:
             number += 1
             if len(line) > MAX_LINE_BYTES:
                 raise IngestError(
-                    f"{self._file.name}:{number}: the line is longer than {MAX_LINE_BYTES // 1024 // 1024} MiB"
+                    f"{self._place(number)}: the line is longer than {MAX_LINE_BYTES // 1024 // 1024} MiB"
                 )
             if number > 1 and self._file.may_grow and not line.endswith(b"\n"):
                 self.unfinished = number
@@ -106,7 +113,10 @@ class _Source:
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 column = len(line[: error.start].decode()) + 1
-                raise IngestError(f"{self._file.name}:{number}:{column}: not UTF-8 text") from error
+                raise IngestError(f"{self._place(number)}:{column}: not UTF-8 text") from error
+
+    def _place(self, number: int) -> str:
+        return f"{self._file.name}:{number + self._skipped if number > 1 else number}"
 
     def row_ended(self) -> bytes:
         """Notes that the lines pulled so far made whole rows, and gives those of the last row, byte for byte."""

@@ -65,7 +65,7 @@ class Embedded:
             raise engine.unavailable(self.name, error) from error
 
     def freshness(self, at: datetime) -> Freshness:
-        """The newest message before `at`, the newest ingest, and whether that is older than `stale_after`."""
+        """The newest message before `at`, the last ingest, and whether the newest is older than `stale_after`."""
         with self.database.connect() as reading:
             known = parts.of_store(reading, self.name)
             ingested = parts.newest_ingest(reading, self.name)
@@ -76,7 +76,8 @@ class Embedded:
             latest = self._newest_before(straddling, at)
             newest = latest if newest is None else max(newest, latest)
         limit = self.store.stale_after
-        return Freshness(newest, ingested, limit is not None and (newest is None or at - newest > limit))
+        stale = limit is not None and (newest is None or at - newest > limit)
+        return Freshness(newest, ingested, stale)
 
     def _newest_before(self, straddling: Sequence[Part], at: datetime) -> datetime:
         """The newest message before `at` in parts that have messages before and after it.

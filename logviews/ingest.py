@@ -27,6 +27,7 @@ from logviews import engine, files, identity, refusals, resume, strict
 from logviews.csvfile import csv_to_lines
 from logviews.fields import fixed_reading, read_as
 from logviews.files import Beginning, Format, IngestError, IngestPlaceError, LogFile
+from logviews.followed import read_by_pickup
 from logviews.parquetfile import parquet_to_lines
 from logviews.resume import Continuation
 from logviews.scribe import Scribe
@@ -180,12 +181,12 @@ class Ingest:
         self, connection: DuckDBPyConnection, file: LogFile, staging: Staging, refused: Path | None
     ) -> _Prepared:
         """The file as plain JSON lines, without those that were read before; rows that do not fit go to `refused`."""
-        target, known = staging.path("lines.jsonl"), self._sources()
+        target, known = staging.path("lines.jsonl"), self._sources(file)
         if file.format == "csv":
             before = resume.read_before(file, known)
             passed = before.lines if before else 0
             rows = csv_to_lines(file, target, self.store, passed, refused)
-            source = resume.noted(file, rows.read, rows.lines) if self._every_line_counts else None
+            source = resume.noted(file, rows.read, rows.lines) if self._noted else None
             return _Prepared(target, Continuation(passed, source), rows.refused, rows.unfinished)
         if file.format == "parquet":
             before = resume.read_before(file, known)
@@ -194,9 +195,9 @@ class Ingest:
                 source = resume.noted(file, Beginning(before.bytes, before.sha256), before.lines)
                 return _Prepared(target, Continuation(before.lines, source))
             read = parquet_to_lines(connection, file, target)
-            source = resume.noted(file, read, resume.lines_of(target)) if self._every_line_counts else None
+            source = resume.noted(file, read, resume.lines_of(target)) if self._noted else None
             return _Prepared(target, Continuation(0, source))
-        if self._every_line_counts:
+        if self._noted:
             return _Prepared(target, resume.continuation(file, known, target))
         if file.compression is None:
             return _Prepared(file.path, Continuation(0, None))
@@ -208,11 +209,17 @@ class Ingest:
     def _every_line_counts(self) -> bool:
         return self.store.fields.id is None
 
-    def _sources(self) -> Sequence[parts.SourceFile]:
+    @property
+    def _noted(self) -> bool:
+        """Whether it is noted how far a file was read: pick-up, too, goes on after that."""
+        return self._every_line_counts or bool(self.store.read)
+
+    def _sources(self, file: LogFile) -> Sequence[parts.SourceFile]:
         if not self._every_line_counts:
             return ()
         with self.database.connect() as reading:
-            return parts.sources(reading, self.name)
+            known = parts.sources(reading, self.name)
+        return (*known, *read_by_pickup(self.name, self.store, self.database, file))
 
     def _publish(
         self,

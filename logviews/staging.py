@@ -78,12 +78,17 @@ class Staging:
                 path.unlink()
 
 
+class StoreBusyError(IngestPlaceError):
+    """Somebody else has been writing to the store's folder for longer than we wait."""
+
+
 @contextmanager
-def writing(folder: Path) -> Iterator[Staging]:
+def writing(folder: Path, patience_seconds: float = LOCK_PATIENCE_SECONDS) -> Iterator[Staging]:
     """The store's folder, locked for us, made if it is not there; its staging folder is empty before and after.
 
     Raises:
-        IngestPlaceError: when it cannot be written, or another ingest has held it for `LOCK_PATIENCE_SECONDS`.
+        IngestPlaceError: when it cannot be written.
+        StoreBusyError: when another process has held it for `patience_seconds`.
     """
     staging = Staging(folder, folder / "staging")
     try:
@@ -93,7 +98,7 @@ def writing(folder: Path) -> Iterator[Staging]:
     except OSError as error:
         raise IngestPlaceError(f"{folder}: the store's folder cannot be written: {error.strerror}") from error
     with lock:
-        _lock(lock.fileno(), folder)
+        _lock(lock.fileno(), folder, patience_seconds)
         staging.empty()
         try:
             yield staging
@@ -101,15 +106,15 @@ def writing(folder: Path) -> Iterator[Staging]:
             staging.empty()
 
 
-def _lock(descriptor: int, folder: Path) -> None:
-    deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
+def _lock(descriptor: int, folder: Path, patience_seconds: float) -> None:
+    deadline = time.monotonic() + patience_seconds
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise IngestPlaceError(
-                    f"{folder}: another ingest has been writing here for {LOCK_PATIENCE_SECONDS:.0f} s; try again later"
+                raise StoreBusyError(
+                    f"{folder}: another ingest has been writing here for {patience_seconds:.0f} s; try again later"
                 ) from None
             time.sleep(0.05)
         else:

@@ -94,26 +94,29 @@ def write(path: Path, rows: list[dict[str, str]]) -> None:
 
 def counted(base: Path) -> Figures:
     """What `count` says of both stores."""
-    found: Figures = {}
-    for view in ("ids", "lines"):
-        done = subprocess.run(
-            command(base, "count", view, *SPAN, "--format", "json"),
-            check=True,
-            capture_output=True,
-            text=True,
-            env=environment(),
-        )
-        *rows, integrity = [json.loads(line) for line in done.stdout.splitlines()]
-        found[view] = (Counter({row["customer"]: row["quantity"] for row in rows}), integrity["duplicates"])
-        assert integrity["total"] == sum(row["quantity"] for row in rows)
-    return found
+    return {view: counted_in(base, view) for view in ("ids", "lines")}
+
+
+def counted_in(base: Path, view: str) -> tuple[Counter[str], int]:
+    """What `count` says of a view: messages by customer, and duplicates refused."""
+    done = subprocess.run(
+        command(base, "count", view, *SPAN, "--format", "json"),
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
+    *rows, integrity = [json.loads(line) for line in done.stdout.splitlines()]
+    assert integrity["total"] == sum(row["quantity"] for row in rows)
+    return Counter({row["customer"]: row["quantity"] for row in rows}), integrity["duplicates"]
 
 
 def check_ledger(base: Path) -> int:
     """The database is sound and every registered part is there; how many parts there are."""
     with sqlite3.connect(base / "t.db") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        parts = connection.execute("SELECT store, path FROM part").fetchall() if has_tables(connection) else []
+        wanted = "SELECT part.store, part.path FROM part JOIN listed ON listed.part_id = part.id"
+        parts = connection.execute(wanted).fetchall() if has_tables(connection) else []
     connection.close()
     missing = [f"{store}/{path}" for store, path in parts if not (base / store / path).is_file()]
     assert not missing, f"registered, but not there: {missing}"

@@ -11,7 +11,7 @@ from ledger.tables import Instant, Serial
 revision = "0002"
 down_revision = "0001"
 
-_FIXED = ("id", "notice_id", "address", "channel", "copy", "message_id", "expires_at", "hold_id")
+_FIXED = ("id", "notice_id", "address", "channel", "copy", "message_id", "hold_id")
 
 
 def upgrade() -> None:
@@ -55,6 +55,7 @@ def upgrade() -> None:
     guards.take_down(op.get_bind(), "delivery")
     with op.batch_alter_table("delivery") as delivery:
         delivery.add_column(sa.Column("copy", sa.Integer(), nullable=False, server_default="0"))
+        delivery.add_column(sa.Column("queued_at", Instant(), nullable=True))
         delivery.add_column(sa.Column("next_at", Instant(), nullable=True))
         delivery.add_column(sa.Column("expires_at", Instant(), nullable=True))
         delivery.add_column(
@@ -62,4 +63,5 @@ def upgrade() -> None:
         )
         delivery.drop_constraint("uq_delivery_notice_id", type_="unique")
         delivery.create_unique_constraint("uq_delivery_notice_id", ["notice_id", "address", "channel", "copy"])
+    op.execute("UPDATE delivery SET queued_at = (SELECT decided_at FROM notice WHERE notice.id = delivery.notice_id)")
     guards.status_only(op.get_bind(), "delivery", _FIXED)

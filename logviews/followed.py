@@ -1,0 +1,36 @@
+"""What pick-up has read of a file that is taken in by hand: so that neither counts what the other has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from config.models import EmbeddedStore
+from ledger import following
+from ledger.database import Database
+from ledger.parts import SourceFile
+from logviews import contents, files
+from logviews.contents import HEAD_BYTES
+from logviews.files import LogFile
+
+
+def read_by_pickup(name: str, store: EmbeddedStore, database: Database, file: LogFile) -> tuple[SourceFile, ...]:
+    """The contents that a file begins with, each as if it had been taken in by hand at the path where it is now.
+
+    Costs a pass over the file for each content that begins as it does; nothing where nothing is picked up.
+    """
+    if not store.read or not file.has_a_name:
+        return ()
+    with files.opened(file) as stream:
+        head = contents.read_exactly(stream, HEAD_BYTES)
+    found = []
+    with database.connect() as reading:
+        rows = following.files(reading, name)
+        for content_id in following.beginning_with(reading, name, head):
+            with files.opened(file) as stream:
+                match = contents.match(stream, content_id, following.stretches(reading, content_id))
+            with files.opened(file) as stream:
+                sha256 = files.beginnings(stream, [match.bytes]).get(match.bytes)
+            if sha256 is not None and match.bytes:
+                path = next((row.path for row in rows.values() if row.content_id == content_id), "")
+                found.append(SourceFile(str(Path(path).resolve()), match.bytes, match.lines, sha256))
+    return tuple(found)
