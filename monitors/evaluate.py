@@ -55,26 +55,29 @@ class Evaluator:
     roster: Roster
     store_of: Callable[[str], LogStore]
 
-    def evaluate(self, name: str, at: datetime, judged_through: datetime | None = None) -> Evaluated:
+    def evaluate(
+        self, name: str, at: datetime, judged_through: datetime | None = None, *, behind: bool = False
+    ) -> Evaluated:
         """The verdicts of a monitor on all its subjects, counted from the logs over `[period start, at)`.
 
         One counting query for a view, whatever the number of customers, and one for each period that ended after
         `judged_through`. Without that nobody has judged before: then of the last period that ended those `min`
         thresholds are judged whose time has come, and nothing else of the time before. Customers whose contract has no
-        day in their period are left out; a store that cannot answer makes every verdict `unavailable`.
+        day in their period are left out; a store that cannot answer makes every verdict `unavailable`. `behind` says
+        that messages are known to be missing yet: then no low count is believed, as with a feed that has stopped.
 
         Raises:
             KeyError: when the configuration has no monitor of that name.
         """
         it = watched(self.config, name)
         try:
-            scene = _Scene(it, self.store_of(it.view.store), self.roster, at, judged_through)
+            scene = _Scene(it, self.store_of(it.view.store), self.roster, at, judged_through, behind=behind)
             final = tuple(scene.final())
             running, figures = scene.running()
         except StoreUnavailable as error:
             return Evaluated(it, at, self._unavailable(it, at), problem=str(error))
         through = judged_by(it.monitor, at, first=judged_through is None)
-        moved = not scene.stale and (judged_through is None or through > judged_through)
+        moved = not scene.doubtful and (judged_through is None or through > judged_through)
         return Evaluated(
             it,
             at,
@@ -105,11 +108,14 @@ class _Scene:
         roster: Roster,
         at: datetime,
         judged_through: datetime | None,
+        *,
+        behind: bool,
     ) -> None:
         self.it, self.store, self.roster, self.at = it, store, roster, at
         self.judged_through = judged_through
         freshness = store.freshness(at)
         self.stale, self.newest = freshness.stale, freshness.newest
+        self.doubtful = freshness.stale or behind
 
     def running(self) -> tuple[tuple[Verdict, ...], dict[str, Any]]:
         """Verdicts on the periods that `at` lies in, and the integrity figures of their count.
@@ -210,7 +216,7 @@ class _Scene:
     def _low_counts(self, period: Period, span: Period) -> LowCounts:
         if span != period:
             return LowCounts.PARTIAL  # and will stay so, whether or not messages arrive now
-        return LowCounts.STALE if self.stale else LowCounts.TRUSTED
+        return LowCounts.STALE if self.doubtful else LowCounts.TRUSTED
 
 
 def _nobody(zone: str) -> RosterCustomer:

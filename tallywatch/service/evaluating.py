@@ -10,7 +10,7 @@ import structlog
 
 from config.load import Loaded
 from config.models import Monitor
-from ledger import schedules, standings
+from ledger import due, schedules, standings
 from ledger.database import Database
 from monitors.commit import commit
 from tallywatch import compose
@@ -30,12 +30,15 @@ def _job(
     loaded: Loaded, database: Database, name: str, monitor: Monitor, zone: str, decided: Callable[[], None]
 ) -> Job:
     schedule = monitor.schedule
+    store = loaded.config.views[monitor.view].store
 
     def run(at: datetime) -> str | None:
         began = time.monotonic()
         with database.connect() as connection:
             through = standings.judged_through(connection, name)
-        evaluated = compose.evaluator(loaded, database).evaluate(name, at, through)
+            pick_up = due.load(connection).get(f"pick up {store}")
+        behind = pick_up is not None and pick_up.failures > 0
+        evaluated = compose.evaluator(loaded, database).evaluate(name, at, through, behind=behind)
         decision = commit(database, evaluated, loaded.roster)
         if decision.notices:
             decided()
@@ -57,4 +60,5 @@ def _job(
         lambda at: schedules.first_due(schedule, at, zone),
         lambda at: schedules.next_due(schedule, at, zone),
         run,
+        tells_itself=True,
     )

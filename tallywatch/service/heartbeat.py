@@ -1,8 +1,8 @@
 """The heartbeat: a sign of life for somebody else's watchdog, sent only while what matters works.
 
-A URL is fetched every so often, as long as every monitor's last evaluation was good, none is overdue, and nothing has
-waited in the outbox for long. When it stops, whoever watches the URL (healthchecks.io, Uptime Kuma, …) raises the alarm
-that this program cannot raise itself.
+A URL is fetched every so often, as long as every monitor's last evaluation was good, none is overdue, no other job
+fails again and again, and nothing has waited in the outbox for long. When it stops, whoever watches the URL
+(healthchecks.io, Uptime Kuma, …) raises the alarm that this program cannot raise itself.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ OLD_AFTER: Final = timedelta(minutes=30)
 """How long a notice may wait in the outbox before the heartbeat stops."""
 
 _TIMEOUT_SECONDS: Final = 10.0
+_NAME: Final = "heartbeat"
 log = structlog.get_logger("tallywatch.service.heartbeat")
 
 
@@ -45,7 +46,7 @@ def beating(loaded: Loaded, database: Database) -> Iterator[Job]:
         log.warning("no heartbeat", reason=reason)
         return None  # it is not the heartbeat that fails
 
-    yield Job("heartbeat", f"{rule} {heartbeat.every}", first, following, run)
+    yield Job(_NAME, rule, first, following, run, tells_itself=True)
 
 
 def ailment(loaded: Loaded, database: Database, at: datetime) -> str | None:
@@ -57,6 +58,9 @@ def ailment(loaded: Loaded, database: Database, at: datetime) -> str | None:
             for name in loaded.config.monitors
         }
         waiting = deliveries.oldest_waiting(connection, at)
+    for entry in entries.values():
+        if entry.failures > 1 and entry.name != _NAME:
+            return f"{entry.name} failed {entry.failures} times in a row: {entry.detail}"
     for name, outcome in outcomes.items():
         if (reason := _ailment_of(name, outcome, entries, at)) is not None:
             return reason

@@ -25,6 +25,7 @@ class Job:
     first: Callable[[datetime], datetime]
     following: Callable[[datetime], datetime]
     run: Callable[[datetime], str | None]
+    tells_itself: bool = False  # operations hear of its failures by other ways
 
 
 def every(length: timedelta) -> tuple[str, Callable[[datetime], datetime], Callable[[datetime], datetime]]:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -30,6 +31,9 @@ from tallywatch.service.picking import merging, picking
 from tallywatch.service.watch import Watch
 
 Clock = Callable[[], datetime]
+TELL_AFTER: Final = 3
+"""So many failures in a row of one job are told to operations."""
+
 log = structlog.get_logger("tallywatch.service")
 
 
@@ -154,6 +158,17 @@ class Service:
                 log.warning("failed", job=job.name, reason=problem, failures=failures)
                 following = retry_at(at, failures, following)
             due.put(connection, Due(job.name, following, job.rule, failures, problem or ""))
+        if problem is not None and failures == TELL_AFTER and not job.tells_itself:
+            news.tell(
+                self.database,
+                self.loaded,
+                about=job.name,
+                affair=f"{job.name} fails|{at.isoformat()}",
+                headline=f"{job.name}: failed {failures} times in a row",
+                paragraphs=[problem, "It is tried again and again; you are not told again until it has worked."],
+                at=at,
+            )
+            self.something_to_deliver.set()
 
     def _reload_if_asked(self) -> None:
         changed = self._watch.changed()

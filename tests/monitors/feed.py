@@ -87,12 +87,12 @@ class Watching:
             self.feed.messages.append((moment, "nobody", moment))
             moment += timedelta(hours=1)
 
-    def evaluated(self, at: datetime, *, down: bool = False) -> Evaluated:
+    def evaluated(self, at: datetime, *, down: bool = False, behind: bool = False) -> Evaluated:
         """What an evaluation finds, without committing it."""
         self.feed.now, self.feed.down = at, down
         with self.database.connect() as connection:
             through = standings.judged_through(connection, "m")
-        return Evaluator(self.config, self.roster, lambda _: self.feed).evaluate("m", at, through)
+        return Evaluator(self.config, self.roster, lambda _: self.feed).evaluate("m", at, through, behind=behind)
 
     def evaluate(self, at: datetime, *, down: bool = False) -> Decision:
         """An evaluation, committed."""

@@ -146,6 +146,15 @@ def test_a_period_is_as_low_as_its_logs_also_where_they_only_begin_in_it(sqlite)
     assert customers(it.evaluate(NIGHT)) == [("A", "low", "2026-10-20")]
 
 
+def test_while_messages_are_known_to_be_missing_no_low_count_is_believed_and_the_period_waits(sqlite):
+    it = Watching(sqlite, (member("A"),), thresholds=LOW, notify=TELL)
+    it.beat(NIGHT - DAY, NIGHT + DAY)
+    doubtful = it.evaluated(NIGHT, behind=True)
+    assert [verdict.reason for verdict in doubtful.verdicts] == [Reason.LOGS_STALE]
+    assert doubtful.judged_through is None
+    assert customers(it.evaluate(NIGHT)) == [("A", "low", "2026-10-20")]
+
+
 def stopping(database: Database, **notify) -> Watching:
     """A feed that stops two hours before midnight and goes on in the morning."""
     it = Watching(database, (member("A"), member("B")), thresholds=BOTH, notify=notify)

@@ -64,6 +64,32 @@ def break_store(service, world):
         parts.add(connection, gone, {})
 
 
+def test_a_job_that_keeps_failing_is_told_to_operations_once_and_stops_no_other(world):
+    (world.folder / "events").write_text("a file where the store's folder should be")
+    world.log("A", START)
+    with world.service() as service:
+        world.run(service, 30 * MINUTE)
+        assert len(evaluations(service.database, "monthly")) > 1
+        told = [name for name in world.mails() if "ops_news" in name]
+        assert len(told) == 1
+        with service.database.connect() as connection:
+            assert due.load(connection)["pick up web"].failures > 3
+
+
+def test_while_logs_are_known_to_be_unread_nobody_is_told_of_low_usage(world):
+    for hours in (-24, -1, 13):
+        world.log("A", START + hours * HOUR)
+    with world.service() as service:
+        world.run(service, MINUTE, MINUTE)
+        with service.database.begin() as connection:
+            behind = due.load(connection)["pick up web"]
+            due.put(connection, Due(behind.name, START + 90 * DAY, behind.rule, 1, "more is there"))
+        world.now = START + 14 * HOUR  # the day is over, and its grace
+        (world.folder / "logs" / "app.jsonl").unlink()
+        world.run(service, 5 * MINUTE)
+        assert not [name for name in world.mails() if name == "2026-10-06_ops_digest_daily"]
+
+
 def test_after_downtime_open_periods_are_evaluated_once_and_ended_ones_judged_once_each(world):
     for day in range(6):
         world.log("A", START + day * DAY - HOUR)
