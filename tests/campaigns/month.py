@@ -17,9 +17,9 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -39,7 +39,7 @@ from month_compare import (  # noqa: E402
 from month_logs import Logs  # noqa: E402
 from month_model import Watch  # noqa: E402
 from month_plan import SETTLE, Plan, plan  # noqa: E402
-from month_schedule import GOOD, HOUR  # noqa: E402
+from month_schedule import GOOD, HOUR, Step  # noqa: E402
 from month_service import Life, Mail, configure  # noqa: E402
 from month_telling import OPERATIONS, Teller, Told  # noqa: E402
 
@@ -84,8 +84,21 @@ def _news(month: Plan, closed: list[Closed]) -> Iterator[Told]:
     """What operations hear of the service itself, once per affair."""
     yield Told("configuration", "news", "news", month.refused_at, (), OPERATIONS)
     yield Told("store api", "news", "news", month.bad_file_at, (), OPERATIONS)
+    for at in _given_up(month.steps):
+        yield Told("pick up api", "news", "news", at, (), OPERATIONS)
     for statement in closed:
         yield Told(f"close {statement.export}", "news", "news", statement.at, (), OPERATIONS)
+
+
+def _given_up(steps: Sequence[Step]) -> Iterator[datetime]:
+    """When picking up has failed for the third time in a row: what cannot be read once stays unread until it can."""
+    failures = 0
+    for step in steps:
+        if not step.up:
+            continue
+        failures = failures + 1 if step.lost and (failures or step.lines.get("api")) else 0
+        if failures == 3:
+            yield step.at
 
 
 def _play(month: Plan, life: Life, base: Path, database: str, result: Comparison, watches: list[Watch]) -> None:
