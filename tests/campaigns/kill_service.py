@@ -122,7 +122,7 @@ def campaign(work: Path, moments: int, seed: int, customers: int) -> None:
     random_ = random.Random(seed)
     base = work / "installation"
     times = prepare(base, min(customers, 200), random_)
-    seconds = max(60.0, moments * 1.2)  # of the real clock, for the whole time that the service lives through
+    seconds = max(15.0, moments * 1.2)  # of the real clock, for the whole time that the service lives through
     factor = (CLOSED_BY - START).total_seconds() / seconds
     began, kills, log = time.time(), 0, work / "service.log"
     while True:
