@@ -116,6 +116,13 @@ def _commit(database: Database, evaluated: Evaluated, roster: Roster) -> None:
     decision = commit(database, evaluated, roster)
     figures = decision.evaluation.figures
     click.echo(f"{evaluated.watched.name}: {counted(len(decision.notices), 'notice')} decided", err=True)
+    held = sum(notice.held for notice in decision.notices)
+    if held:
+        click.echo(
+            f"{evaluated.watched.name}: {counted(held, 'notice')} held, because so many at once look like a mistake; "
+            "look with: tallywatch notices holds",
+            err=True,
+        )
     if "without_address" in figures:
         mute = figures["without_address"]
         have = "has" if mute == 1 else "have"

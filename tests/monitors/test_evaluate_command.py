@@ -165,3 +165,36 @@ def test_a_store_that_cannot_answer_exits_3_and_the_verdicts_come_out(tmp_path):
     assert {line["state"] for line in evaluated(done).values()} == {"unavailable"}
     assert {line["counted_to"] for line in evaluated(done).values()} == {None}
     assert "basic_monthly_limit: unavailable: store api" in done.stderr
+
+
+MASS = """
+settings: {simulation: true, email: {folder: mail}}
+stores: {api: {type: embedded, folder: events, fields: {time: t, customer: c}}}
+customers: {file: customers.csv}
+recipients: {ops: {email: ops@example.com}}
+views: {calls: {store: api}}
+monitors:
+  busy:
+    view: calls
+    window: month
+    schedule: {every: 15m}
+    thresholds: {any: {severity: warning, max: 0.5}}
+    notify: {tell: {when: any, to: customer}}
+"""
+
+
+def test_notices_to_more_customers_than_seem_right_are_held_until_somebody_releases_them(tmp_path):
+    (tmp_path / "tallywatch.yaml").write_text(MASS)
+    names = [f"c{number}" for number in range(21)]
+    (tmp_path / "customers.csv").write_text("id,emails\n" + "".join(f"{name},{name}@example.com\n" for name in names))
+    (tmp_path / "log.csv").write_text("t,c\n" + "".join(f"2026-10-02T00:00:00Z,{name}\n" for name in names))
+    assert run(tmp_path, "ingest", "api", "log.csv").returncode == 0
+    done = run(tmp_path, "evaluate", "--at", "2026-10-03T10:00:00Z", "--commit")
+    assert "busy: 22 notices decided" in done.stderr
+    assert "busy: 21 notices held, because so many at once look like a mistake" in done.stderr
+    assert len(list((tmp_path / "mail").glob("*.eml"))) == 1  # what operations hear of it
+    released = run(tmp_path, "notices", "release", "1", "--reason", "it was right")
+    assert released.returncode == 0
+    again = run(tmp_path, "evaluate", "--at", "2026-10-03T11:00:00Z", "--commit")
+    assert "busy: 0 notices decided" in again.stderr
+    assert len(list((tmp_path / "mail").glob("*.eml"))) == 22
