@@ -6,4 +6,4 @@ import kill_service
 
 
 def test_a_service_that_is_killed_over_a_month_decides_and_closes_everything_once(tmp_path):
-    kill_service.campaign(tmp_path, moments=4, seed=7, customers=20)
+    kill_service.campaign(tmp_path, moments=3, seed=7, customers=20)
