@@ -38,8 +38,9 @@ def configure(form: LogFormat) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    for chatty in ("apscheduler", "alembic"):  # they would tell each tick, and each step of a migration
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    # they would tell each tick, also one that is left out because the last one still works, and each step of a migration
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

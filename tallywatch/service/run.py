@@ -49,6 +49,7 @@ def serve(config_path: Path, loaded: Loaded, database: Database) -> None:
             scheduler.add_job(
                 guard.of(service.tick),
                 "interval",
+                name="tick",
                 seconds=TICK_SECONDS,
                 next_run_time=clock.now(),
                 coalesce=True,
