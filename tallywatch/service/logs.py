@@ -38,7 +38,7 @@ def configure(form: LogFormat) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    # they would tell each tick, also one that is left out because the last one still works, and each step of a migration
+    # no word of ticks, and of one that is left out because the last one still works; and of each step of a migration
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     structlog.configure(
