@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import ssl
+from asyncio import WriteTransport
 from typing import Final
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
@@ -178,8 +179,10 @@ class Connection:
         self.abort()
 
     def abort(self) -> None:
-        """Closes at once."""
+        """Closes at once: over TLS a polite end takes several turns of a loop that may be about to close."""
         if self._client is not None:
+            if isinstance(self._client.transport, WriteTransport):
+                self._client.transport.abort()
             self._client.close()
             self._client = None
 
