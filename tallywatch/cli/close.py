@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tallywatch.cli.common import Context, chosen, output
+from tallywatch.cli.common import Context, actor, chosen, output
 from tallywatch.cli.integrity import Figures, print_integrity
 from tallywatch.cli.tables import number, word
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from config.models import Config
     from exporters.closing import Outcome
     from exporters.disk import Written
-    from exporters.statements import Accounts, Draft
+    from exporters.statements import Draft
     from exporters.summary import TierSum
     from ledger.database import Database
     from ledger.statements import Line, Statement, StatementKey
@@ -48,13 +47,14 @@ def close(context: Context, period: str, export_name: str | None, approve: bool)
     """
     from exporters.closing import NotClosedError, close_month
     from exporters.files import write_month
+    from tallywatch import compose
 
     _check_month(period)
     loaded = context.load()
     names = _exports(loaded.config, export_name)
     database = context.database(loaded)
-    accounts = _accounts(context, loaded, database)
-    outcomes = close_month(database, accounts, period, names, approve=approve, actor=_actor())
+    accounts = compose.accounts(loaded, database, context.now())
+    outcomes = close_month(database, accounts, period, names, approve=approve, actor=actor())
     _show(database, loaded.config, outcomes)
     _tell(write_month(database, loaded.base, period))
     refused = [outcome.sentence for outcome in outcomes if outcome.state in ("too early", "held")]
@@ -79,6 +79,7 @@ def export(context: Context, period: str, export_name: str | None, out: Path | N
     from exporters.closing import draft_open
     from exporters.files import write_copies, write_month
     from exporters.seal import FOLDER
+    from tallywatch import compose
 
     _check_month(period)
     loaded = context.load()
@@ -86,7 +87,7 @@ def export(context: Context, period: str, export_name: str | None, out: Path | N
     folder = loaded.base / FOLDER / period
     if provisional:
         at = context.now()
-        accounts = _accounts(context, loaded, database, until=at)
+        accounts = compose.accounts(loaded, database, at, until=at)
         names = _exports(loaded.config, export_name)
         drafts = draft_open(database, accounts, period, names)
         _tell(apart.write(database, (folder if out is None else out) / apart.NAME, period, drafts, at))
@@ -109,13 +110,14 @@ def _closed_and_missing(
     """What the ledger has of the month, exports that the configuration no longer has among them, and what it lacks."""
     from exporters.closing import not_closed
     from ledger.statements import of_month
+    from tallywatch import compose
 
     with database.connect() as connection:
         closed = [item.statement.key for item in of_month(connection, month, export_name)]
     # an export that is closed may have left the configuration since
     known = export_name is None or export_name in loaded.config.exports or not closed
     names = _exports(loaded.config, export_name) if known and (loaded.config.exports or not closed) else ()
-    missing = list(not_closed(database, _accounts(context, loaded, database), month, names))
+    missing = list(not_closed(database, compose.accounts(loaded, database, context.now()), month, names))
     if not closed and not missing:
         _refuse(month, ())
     return closed, missing
@@ -149,23 +151,6 @@ def _exports(config: Config, export_name: str | None) -> tuple[str, ...]:
         return tuple(config.exports)
     chosen("export", export_name, config.exports)
     return (export_name,)
-
-
-def _accounts(context: Context, loaded: Loaded, database: Database, until: datetime | None = None) -> Accounts:
-    from exporters.statements import Accounts
-
-    at = context.now() if until is None else until
-    return Accounts(loaded.config, loaded.roster, lambda name: context.store(loaded, database, name), at, until)
-
-
-def _actor() -> str:
-    """Who runs the command, as the system knows it; a container may not."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return "unknown"
 
 
 def _show(database: Database, config: Config, outcomes: Sequence[Outcome]) -> None:

@@ -1,4 +1,4 @@
-"""What every command needs: the configuration, the database, the stores, the clock, and one way to print a table."""
+"""What every command needs: the configuration, the database, the clock, and one way to print a table."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ import click
 from tallywatch.cli.tables import Column, print_table
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from config.errors import UsageError
     from config.load import Loaded
     from ledger.database import Database
     from ledger.records import Period
-    from logviews.embedded import Embedded
 
 Format = Literal["table", "json", "csv"]
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -67,13 +68,6 @@ class Context:
             self._database = open_database(settings.database, simulation=settings.simulation, now=self.now())
         return self._database
 
-    def store(self, loaded: Loaded, database: Database, name: str) -> Embedded:
-        """A log store of the configuration."""
-        from logviews.embedded import Embedded
-        from logviews.fields import used_fields
-
-        return Embedded(name, loaded.config.stores[name], used_fields(loaded.config, name), database)
-
     def now(self) -> datetime:
         """The present instant."""
         from ledger import clock
@@ -115,6 +109,33 @@ def unknown(kind: str, name: str, valid: Iterable[str], none: str) -> UsageError
     from config.names import did_you_mean
 
     return UsageError(f"there is no {kind} {name!r} ({did_you_mean(name, valid, none)})")
+
+
+def actor() -> str:
+    """Who runs the command, for the audit, as the system knows it; a container may not."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "unknown"
+
+
+def notice_id(connection: Connection, beginning: str) -> str:
+    """The id of the one notice that begins so.
+
+    Raises:
+        UsageError: when there is none, or several.
+    """
+    from config.errors import UsageError
+    from ledger.deliveries import find_notices
+
+    ids = find_notices(connection, beginning, limit=2) if beginning else ()
+    if len(ids) > 1:
+        raise UsageError(f"several notices begin with {beginning!r}; give more of the id")
+    if not ids:
+        raise UsageError(f"there is no notice {beginning!r}; `notices list` names them")
+    return ids[0]
 
 
 def counted(quantity: int, noun: str) -> str:

@@ -50,11 +50,13 @@ def count(
     A month is each customer's own, by its zone and billing day, and counts up to now while it lasts. Every selected
     customer is listed, also at 0; --by day and --by hour list what has messages.
     """
+    from tallywatch import compose
+
     loaded = context.load()
     settings = chosen("view", view, loaded.config.views)
     asked = _asked(context, loaded, period, from_text, to_text)
     database = context.database(loaded)
-    store = context.store(loaded, database, settings.store)
+    store = compose.store(loaded, database, settings.store)
     if format_ != "table" and period is None and from_text is None:
         click.echo(f"{view}: {asked.said}", err=True)
     if by == "customer":

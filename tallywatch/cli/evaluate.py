@@ -53,7 +53,7 @@ def evaluate(context: Context, monitors: tuple[str, ...], at_text: str | None, c
     could not be delivered (it stays queued).
     """
     from ledger.clock import parse_instant
-    from monitors.evaluate import Evaluator
+    from tallywatch import compose
 
     loaded = context.load()
     names = _chosen(loaded.config, monitors)
@@ -61,7 +61,7 @@ def evaluate(context: Context, monitors: tuple[str, ...], at_text: str | None, c
     database = context.database(loaded)
     if committing and at_text is not None:
         _allow_made_up_time(database)
-    evaluator = Evaluator(loaded.config, loaded.roster, lambda store: context.store(loaded, database, store))
+    evaluator = compose.evaluator(loaded, database)
     found = []
     for name in names:
         evaluated = evaluator.evaluate(name, at, _judged_through(database, name) if committing else None)

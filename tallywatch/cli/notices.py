@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallywatch.cli.common import Context, Group, chosen, counted, format_option, output
+from tallywatch.cli.common import Context, Group, chosen, counted, format_option, notice_id, output
 from tallywatch.cli.deliveries import print_deliveries
 from tallywatch.cli.outbox import COMMANDS
 
@@ -114,16 +114,15 @@ def preview(context: Context, monitor: str, customer: str, at_text: str | None, 
     customer was told already. Exit status 1 when no notice would be sent, with the reason.
     """
     from ledger.clock import parse_instant
-    from monitors.evaluate import Evaluator
     from notifiers.preview import messages
     from notifiers.preview import preview as previewed
+    from tallywatch import compose
 
     loaded = context.load()
     _check_names(loaded, monitor, customer)
     at = context.now() if at_text is None else parse_instant(at_text)
     database = context.database(loaded)
-    evaluator = Evaluator(loaded.config, loaded.roster, lambda store: context.store(loaded, database, store))
-    evaluated = evaluator.evaluate(monitor, at)
+    evaluated = compose.evaluator(loaded, database).evaluate(monitor, at)
     if evaluated.problem is not None:
         click.echo(f"{monitor}: unavailable: {evaluated.problem}", err=True)
         raise click.exceptions.Exit(3)
@@ -183,16 +182,11 @@ def _no_customer(loaded: Loaded, name: str) -> UsageError:
 
 def _found(database: Database, beginning: str) -> NoticeDetail:
     """The one notice whose id begins so."""
-    from config.errors import UsageError
     from ledger import outbox
 
     with database.connect() as connection:
-        ids = outbox.find_notices(connection, beginning, limit=2) if beginning else ()
-        if len(ids) > 1:
-            raise UsageError(f"several notices begin with {beginning!r}; give more of the id")
-        detail = outbox.show(connection, ids[0]) if ids else None
-    if detail is None:
-        raise UsageError(f"there is no notice {beginning!r}; `notices list` names them")
+        detail = outbox.show(connection, notice_id(connection, beginning))
+    assert detail is not None  # noqa: S101 (its id was found in the same snapshot, for the type checker)
     return detail
 
 

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallywatch.cli.common import Context, counted, format_option, local, output
+from tallywatch.cli.common import Context, actor, counted, format_option, local, notice_id, output
 from tallywatch.cli.tables import number, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
-
-    from sqlalchemy import Connection
 
     from ledger.deliveries import Delivery
     from ledger.holds import Hold
@@ -45,8 +43,8 @@ def retry(context: Context, notice: str) -> None:
 
     loaded = context.load()
     with context.database(loaded).begin() as connection:
-        id_ = _notice_id(connection, notice)
-        queued = resending.retry(connection, id_, at=context.now(), actor=_actor())
+        id_ = notice_id(connection, notice)
+        queued = resending.retry(connection, id_, at=context.now(), actor=actor())
     _tell(queued, "queued anew")
 
 
@@ -64,8 +62,8 @@ def resend(context: Context, notice: str) -> None:
     loaded = context.load()
     domain = sender_domain(loaded.config.settings.email.sender)
     with context.database(loaded).begin() as connection:
-        id_ = _notice_id(connection, notice)
-        queued = resending.resend(connection, id_, at=context.now(), actor=_actor(), sender_domain=domain)
+        id_ = notice_id(connection, notice)
+        queued = resending.resend(connection, id_, at=context.now(), actor=actor(), sender_domain=domain)
     _tell(queued, "queued as a new copy")
 
 
@@ -105,7 +103,9 @@ def holds(context: Context, everything: bool, format_: str) -> None:
 @_reason
 @click.pass_obj
 def release(context: Context, hold: int, reason: str) -> None:
-    """Let the notices of a hold leave; `notices holds` lists them. What has expired by now expires."""
+    """Let the notices of a hold leave; `notices holds` lists them.
+
+    The time that they waited is added to their expiry."""
     from ledger import holds as held
 
     ended = _end(context, held.release, hold, reason)
@@ -153,32 +153,9 @@ def _end(context: Context, end: Callable[..., Hold], hold: int, reason: str) -> 
     loaded = context.load()
     at: datetime = context.now()
     with context.database(loaded).begin() as connection:
-        return end(connection, hold, at=at, actor=_actor(), reason=reason.strip())
-
-
-def _notice_id(connection: Connection, beginning: str) -> str:
-    """The one notice whose id begins so."""
-    from config.errors import UsageError
-    from ledger.deliveries import find_notices
-
-    ids = find_notices(connection, beginning, limit=2) if beginning else ()
-    if len(ids) > 1:
-        raise UsageError(f"several notices begin with {beginning!r}; give more of the id")
-    if not ids:
-        raise UsageError(f"there is no notice {beginning!r}; `notices list` names them")
-    return ids[0]
+        return end(connection, hold, at=at, actor=actor(), reason=reason.strip())
 
 
 def _tell(queued: tuple[Delivery, ...], how: str) -> None:
     for delivery in queued:
         click.echo(f"{how} for {delivery.address}")
-
-
-def _actor() -> str:
-    """Whoever is logged in, for the audit."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a process may run under a number without a name
-        return "unknown"

@@ -19,18 +19,18 @@ from config.load import Loaded, load
 from exporters.closing import Outcome, close_month
 from exporters.disk import Written
 from exporters.files import write_month
-from exporters.statements import Accounts, Draft
+from exporters.statements import Draft
 from ledger import clock, outbox
 from ledger.database import Database, open_database
 from ledger.periods import period_of_month
 from ledger.records import customer
-from logviews.embedded import Embedded
 from logviews.fields import used_fields
 from logviews.ingest import Ingest, IngestReport
 from logviews.readings import ViewCount, count_view
 from monitors.commit import commit
 from monitors.evaluate import Evaluator
 from notifiers.delivery import deliver_due
+from tallywatch import compose
 from tallywatch.cli.common import counted
 from tallywatch.demo import folder, logs, month
 from tallywatch.demo.customers import NEAR, ZONE, DemoCustomer, customers, roster_csv
@@ -161,7 +161,7 @@ def _count(loaded: Loaded, database: Database, screen: Screen) -> None:
     command = f"tallywatch count {next(iter(views))} --period {MONTH}"
     with screen.step("Counting October for each customer", command, len(views)) as advance:
         for name, view in views.items():
-            store = _store(loaded, database, view.store)
+            store = compose.store(loaded, database, view.store)
             found = count_view(
                 store,
                 name,
@@ -185,7 +185,7 @@ def _evaluate(loaded: Loaded, database: Database, screen: Screen) -> tuple[Evalu
     command = f"tallywatch evaluate --at {NEAR.isoformat()} --commit"
     found = []
     with screen.step("Evaluating the monitors, and mailing to .eml files", command, len(mornings())) as advance:
-        evaluator = Evaluator(loaded.config, loaded.roster, lambda name: _store(loaded, database, name))
+        evaluator = compose.evaluator(loaded, database)
         for at in mornings():
             found.append(_evaluate_at(loaded, database, evaluator, clock.cut(at)))
             advance()
@@ -210,9 +210,7 @@ def _evaluate_at(loaded: Loaded, database: Database, evaluator: Evaluator, at: d
 def _close(loaded: Loaded, database: Database, screen: Screen) -> tuple[tuple[Outcome, ...], tuple[Written, ...]]:
     exports = tuple(loaded.config.exports)
     with screen.step("Closing October, and writing finance's files", f"tallywatch close {MONTH}", 1) as advance:
-        accounts = Accounts(
-            loaded.config, loaded.roster, lambda name: _store(loaded, database, name), clock.cut(CLOSING)
-        )
+        accounts = compose.accounts(loaded, database, clock.cut(CLOSING))
         outcomes = close_month(database, accounts, MONTH, exports, approve=False, actor="demo")
         for outcome in outcomes:
             if outcome.state != "closed":
@@ -238,10 +236,6 @@ def _mail(database: Database, at: datetime | None, id_: str, template: str) -> P
         if item.notice.template == template and (at is None or item.notice.decided_at == at):
             return Path(item.delivery.detail)
     raise DemoError(f"customer {id_} was not told by {template}")
-
-
-def _store(loaded: Loaded, database: Database, name: str) -> Embedded:
-    return Embedded(name, loaded.config.stores[name], used_fields(loaded.config, name), database)
 
 
 def _night_after(day: date) -> datetime:
