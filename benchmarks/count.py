@@ -19,8 +19,8 @@ from config import filters
 from config.models import EmbeddedStore
 from ledger import clock
 from ledger.database import open_database
-from logviews.embedded import Embedded
-from logviews.ingest import Ingest
+from logviews.embedded.store import Embedded
+from logviews.intake.ingest import Ingest
 from logviews.store import CountQuery
 
 FILES = 5

@@ -25,8 +25,8 @@ from ledger import clock
 from ledger.database import open_database
 from ledger.periods import period_containing
 from logviews.counting import Counting
-from logviews.embedded import Embedded
-from logviews.ingest import Ingest
+from logviews.embedded.store import Embedded
+from logviews.intake.ingest import Ingest
 from logviews.readings import count_view
 from monitors.decide import decide
 from monitors.evaluate import Evaluator

@@ -18,8 +18,8 @@ from measuring import measure_in_turn, print_table, ratio
 from config.load import load
 from ledger import clock
 from ledger.database import open_database
-from logviews.embedded import Embedded
-from logviews.ingest import Ingest
+from logviews.embedded.store import Embedded
+from logviews.intake.ingest import Ingest
 from monitors.evaluate import Evaluator
 
 CUSTOMERS = 450

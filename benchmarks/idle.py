@@ -19,7 +19,7 @@ from config.load import load
 from ledger.database import open_database
 from ledger.lease import lease
 from logviews.fields import used_fields
-from logviews.ingest import Ingest
+from logviews.intake.ingest import Ingest
 from tallywatch.service.service import Service
 
 START = datetime(2026, 10, 5, tzinfo=UTC)

@@ -17,7 +17,7 @@ from measuring import measure_in_turn, print_table
 from config.models import EmbeddedStore
 from ledger import clock
 from ledger.database import open_database
-from logviews.ingest import Ingest
+from logviews.intake.ingest import Ingest
 
 USED = ("http.request.method", "http.response.body.bytes", "http.response.status_code", "service.name", "url.path")
 

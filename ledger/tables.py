@@ -139,7 +139,7 @@ stretch: Final = Table(  # A: so many bytes of a content that were taken in at o
     Column("lines_before", BigInteger, nullable=False),
     Column("lines", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),  # of exactly these bytes
-    Column("tail_sha256", String(64), nullable=False),  # of the last bytes up to its end, see `logviews.contents`
+    Column("tail_sha256", String(64), nullable=False),  # of the last bytes, see `logviews.intake.contents`
     Column("messages_id", ForeignKey("part.id")),
     Column("duplicates_id", ForeignKey("part.id")),
     Column("read_at", Instant, nullable=False),

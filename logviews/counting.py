@@ -14,7 +14,7 @@ from config.roster import Roster, RosterCustomer
 from ledger.periods import day_start
 from ledger.quantities import reduced
 from ledger.records import Period, Quantity, SubjectKind, Tally
-from logviews.aggregation import combine
+from logviews.embedded.aggregation import combine
 from logviews.store import CountQuery, LogStore, Member, StoreUnavailable
 
 PeriodOf = Callable[[RosterCustomer], Period]

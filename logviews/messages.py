@@ -1,7 +1,7 @@
 """One message in plain Python: read strictly from its line, and asked for the values of a field.
 
 This is the definition that every store has to agree with. It is also the slow path of the embedded store, for the lines
-that DuckDB's JSON functions would read differently (see `logviews.extract`).
+that DuckDB's JSON functions would read differently (see `logviews.embedded.extract`).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from config.models import FieldType
 from config.values import LiteralValue, instant
 from ledger.quantities import reduced
 from ledger.records import UNATTRIBUTED, Subject, Tally, customer
-from logviews.filtersql import addresses_in
+from logviews.addresses import addresses_in, normalised_address
 from logviews.messages import Message, Number, Value, raw_text, values
 from logviews.store import CountQuery
 from logviews.times import milliseconds
@@ -166,13 +166,3 @@ def identity(value: Value, type_: FieldType | None) -> object:
     if type_ == "ip":
         return ("ip", normalised_address(value))
     return ("string", value)
-
-
-def normalised_address(value: str) -> str:
-    """An IP address in its canonical spelling, an IPv4-mapped one as IPv4; any other text as it is."""
-
-    try:
-        address = ipaddress.ip_address(value)
-    except ValueError:
-        return value
-    return str(getattr(address, "ipv4_mapped", None) or address)

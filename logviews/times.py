@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from logviews.embedded.sqltext import text
 from logviews.messages import Number, Value, parse, values
-from logviews.sqltext import text
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339: Final = (

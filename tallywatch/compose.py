@@ -7,7 +7,7 @@ from datetime import datetime
 from config.load import Loaded
 from exporters.statements import Accounts
 from ledger.database import Database
-from logviews.embedded import Embedded
+from logviews.embedded.store import Embedded
 from logviews.fields import used_fields
 from monitors.evaluate import Evaluator
 

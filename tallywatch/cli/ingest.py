@@ -16,7 +16,7 @@ import click
 from tallywatch.cli.common import Context, chosen, format_option, output
 
 if TYPE_CHECKING:
-    from logviews.ingest import IngestReport
+    from logviews.intake.ingest import IngestReport
 
 _SPOOL = "stdin-"
 COLUMNS = ("file", "new", "duplicates", "conflicts", "skipped", "resumed")
@@ -53,8 +53,8 @@ def ingest(
     """
     from config.errors import UsageError
     from logviews.fields import used_fields
-    from logviews.files import recognise
-    from logviews.ingest import Ingest
+    from logviews.intake.files import recognise
+    from logviews.intake.ingest import Ingest
 
     loaded = context.load()
     settings = chosen("store", store, loaded.config.stores)
@@ -82,7 +82,7 @@ def _given(name: str, folder: Path) -> Iterator[Path]:
     if name != "-":
         yield Path(name)
         return
-    from logviews.files import IngestPlaceError
+    from logviews.intake.files import IngestPlaceError
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

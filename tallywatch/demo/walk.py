@@ -25,7 +25,7 @@ from ledger.database import Database, open_database
 from ledger.periods import period_of_month
 from ledger.records import customer
 from logviews.fields import used_fields
-from logviews.ingest import Ingest, IngestReport
+from logviews.intake.ingest import Ingest, IngestReport
 from logviews.readings import ViewCount, count_view
 from monitors.commit import commit
 from monitors.evaluate import Evaluator

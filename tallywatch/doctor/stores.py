@@ -16,8 +16,8 @@ from ledger.database import Database
 from ledger.periods import period_containing
 from ledger.records import Period
 from logviews.fields import fixed_reading, read_as
+from logviews.intake.sightings import look
 from logviews.readings import Integrity, count_view
-from logviews.sightings import look
 from logviews.store import StoreUnavailable
 from tallywatch import compose
 from tallywatch.doctor.finding import Check, Finding, ago, failed, ok, warning

@@ -11,9 +11,9 @@ import structlog
 
 from config.load import Loaded
 from ledger.database import Database
+from logviews.embedded.merge import merge_small
 from logviews.fields import used_fields
-from logviews.follow import Pickup, PickupProblem
-from logviews.merge import merge_small
+from logviews.intake.follow import Pickup, PickupProblem
 from tallywatch.service import news
 from tallywatch.service.jobs import Job, every
 

@@ -29,7 +29,7 @@ from ledger.clock import cut
 from ledger.database import open_database
 from ledger.lease import lease
 from logviews.fields import used_fields
-from logviews.ingest import Ingest
+from logviews.intake.ingest import Ingest
 from tallywatch.service.service import Service
 
 START, END = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)

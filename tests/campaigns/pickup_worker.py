@@ -12,9 +12,9 @@ from pathlib import Path
 from config.load import load
 from ledger import clock
 from ledger.database import open_database
+from logviews.embedded.merge import merge_small
 from logviews.fields import used_fields
-from logviews.follow import Pickup
-from logviews.merge import merge_small
+from logviews.intake.follow import Pickup
 
 PIECE_BYTES = 4000
 FASTER = 10

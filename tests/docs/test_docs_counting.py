@@ -18,9 +18,9 @@ from ledger.database import open_database
 from ledger.quantities import quantity_text
 from ledger.records import Period
 from logviews import reference
-from logviews.embedded import Embedded
+from logviews.embedded.store import Embedded
 from logviews.fields import used_fields
-from logviews.ingest import Ingest
+from logviews.intake.ingest import Ingest
 from logviews.messages import parse, raw_text, values
 from logviews.readings import Integrity, ViewCount, count_view
 from logviews.store import StoreUnavailable

@@ -18,7 +18,7 @@ from exporters.statements import Accounts, Draft
 from ledger.clock import now
 from ledger.database import Database, open_database
 from ledger.statements import StatementKey
-from logviews.embedded import Embedded
+from logviews.embedded.store import Embedded
 from logviews.fields import used_fields
 from tallywatch.cli import cli
 

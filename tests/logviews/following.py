@@ -15,7 +15,7 @@ import duckdb
 from config.models import EmbeddedStore
 from ledger import parts
 from ledger.database import Database
-from logviews.follow import Pickup, PickupReport
+from logviews.intake.follow import Pickup, PickupReport
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 LOOK = timedelta(seconds=10)

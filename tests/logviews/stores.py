@@ -12,9 +12,10 @@ from typing import Any
 
 from config.models import EmbeddedStore
 from ledger.database import Database, open_database
-from logviews import messages, reference, strict
-from logviews.embedded import Embedded
-from logviews.ingest import Ingest, IngestReport
+from logviews import messages, reference
+from logviews.embedded.store import Embedded
+from logviews.intake import strict
+from logviews.intake.ingest import Ingest, IngestReport
 from logviews.reference import Event
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)

@@ -15,9 +15,9 @@ from stores import expected, load, open_ledger, tallies
 
 from config import filters
 from ledger.database import Database
-from logviews import engine
-from logviews.columns import KEEP_SECONDS, ensure_columns
-from logviews.embedded import Embedded
+from logviews.embedded import engine
+from logviews.embedded.columns import KEEP_SECONDS, ensure_columns
+from logviews.embedded.store import Embedded
 from logviews.store import CountQuery, StoreUnavailable
 
 START, END = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)

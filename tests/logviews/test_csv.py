@@ -21,10 +21,10 @@ from stores import AT, open_ledger, settings
 
 from ledger import parts
 from ledger.database import Database
-from logviews import files
-from logviews.csvfile import csv_to_lines
-from logviews.files import IngestError
-from logviews.ingest import Ingest
+from logviews.intake import files
+from logviews.intake.csvfile import csv_to_lines
+from logviews.intake.files import IngestError
+from logviews.intake.ingest import Ingest
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from following import Site, line, lines, numbered, zip_
 from stores import open_ledger
 
 from ledger.database import Database
-from logviews.contents import TAIL_BYTES
-from logviews.ingest import Ingest
-from logviews.pieces import still_there
+from logviews.intake.contents import TAIL_BYTES
+from logviews.intake.ingest import Ingest
+from logviews.intake.pieces import still_there
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from stores import open_ledger
 
-from logviews.merge import merge_small
+from logviews.embedded.merge import merge_small
 
 NAMES = st.sampled_from(["a", "b"])
 

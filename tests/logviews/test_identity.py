@@ -22,8 +22,8 @@ from stores import AT, expected, load, open_ledger, settings, tallies
 
 from config import filters
 from ledger.database import Database
-from logviews.embedded import Embedded
-from logviews.ingest import Ingest, IngestReport
+from logviews.embedded.store import Embedded
+from logviews.intake.ingest import Ingest, IngestReport
 from logviews.store import CountQuery
 
 START = datetime(2026, 10, 1, tzinfo=UTC)

@@ -21,10 +21,12 @@ from stores import AT, events_of, open_ledger, settings
 
 from ledger import clock, parts, tables
 from ledger.database import Database
-from logviews import engine, messages, strict
-from logviews.files import IngestError, NotAFileError
-from logviews.ingest import Ingest, IngestReport
-from logviews.scribe import Scribe
+from logviews import messages
+from logviews.embedded import engine
+from logviews.intake import strict
+from logviews.intake.files import IngestError, NotAFileError
+from logviews.intake.ingest import Ingest, IngestReport
+from logviews.intake.scribe import Scribe
 
 GOOD = '{"time":"2026-10-01T00:00:00Z","customer":"a","id":"%s"}'
 USED = ("a.b", "n", "s")

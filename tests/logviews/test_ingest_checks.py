@@ -15,9 +15,9 @@ from config import filters
 from config.filters import Filter
 from config.models import Aggregation
 from ledger.database import Database
-from logviews.embedded import Embedded
-from logviews.files import IngestError
-from logviews.ingest import Ingest
+from logviews.embedded.store import Embedded
+from logviews.intake.files import IngestError
+from logviews.intake.ingest import Ingest
 from logviews.store import CountQuery, StoreUnavailable
 
 START = datetime(2026, 10, 1, tzinfo=UTC)

@@ -10,9 +10,9 @@ from stores import AT, load, open_ledger, settings
 
 from config.filters import EVERYTHING
 from ledger.database import Database
-from logviews.embedded import Embedded
-from logviews.files import IngestError
-from logviews.ingest import Ingest
+from logviews.embedded.store import Embedded
+from logviews.intake.files import IngestError
+from logviews.intake.ingest import Ingest
 from logviews.store import CountQuery, StoreUnavailable
 
 LINE = {"time": "2026-10-05T00:00:00Z", "customer": "a", "account": "b", "id": "1"}

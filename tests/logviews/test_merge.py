@@ -15,9 +15,9 @@ from stores import AT, open_ledger, settings
 from config.filters import EVERYTHING
 from ledger import parts
 from ledger.database import Database
-from logviews.embedded import Embedded
-from logviews.ingest import Ingest
-from logviews.merge import MORE_THAN, MergeReport, merge_small
+from logviews.embedded.merge import MORE_THAN, MergeReport, merge_small
+from logviews.embedded.store import Embedded
+from logviews.intake.ingest import Ingest
 from logviews.store import CountQuery
 
 FIELDS = ("size", "note")

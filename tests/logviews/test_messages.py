@@ -7,7 +7,8 @@ import io
 import pytest
 from stores import settings
 
-from logviews import messages, strict
+from logviews import messages
+from logviews.intake import strict
 from logviews.messages import BadLine, Number
 
 

@@ -13,8 +13,8 @@ from stores import AT, open_ledger, settings
 
 from ledger import parts
 from ledger.database import Database
-from logviews.files import IngestError
-from logviews.ingest import Ingest, IngestReport
+from logviews.intake.files import IngestError
+from logviews.intake.ingest import Ingest, IngestReport
 
 
 @pytest.fixture

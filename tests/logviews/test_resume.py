@@ -13,8 +13,8 @@ import zstandard
 from stores import AT, open_ledger, settings
 
 from ledger.database import Database
-from logviews.files import IngestError
-from logviews.ingest import Ingest, IngestReport
+from logviews.intake.files import IngestError
+from logviews.intake.ingest import Ingest, IngestReport
 
 LINE = '{"time":"2026-10-05T00:00:00Z","customer":"a"}\n'
 Take = Callable[..., IngestReport]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from logviews import engine, messages
+from logviews import messages
+from logviews.embedded import engine
 from logviews.messages import Number, Value
 from logviews.times import TimeRule, from_milliseconds, milliseconds
 

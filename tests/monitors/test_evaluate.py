@@ -21,9 +21,9 @@ from ledger.database import Database, open_database
 from ledger.facts import CustomerFacts
 from ledger.outbox import KeyTakenError
 from ledger.records import TOTAL, Decision, Reason, customer
-from logviews.embedded import Embedded
+from logviews.embedded.store import Embedded
 from logviews.fields import used_fields
-from logviews.ingest import Ingest
+from logviews.intake.ingest import Ingest
 from logviews.store import StoreUnavailable
 from monitors.commit import OutdatedEvaluationError, commit, sender_domain, write
 from monitors.decide import decide

@@ -26,7 +26,7 @@ from ledger.lease import is_held, lease
 from ledger.records import Evaluation, NoticeDue, Receipt
 from ledger.standings import record_evaluation
 from logviews.fields import used_fields
-from logviews.ingest import Ingest
+from logviews.intake.ingest import Ingest
 from tallywatch.doctor import clocks, machine, state
 from tallywatch.doctor.examine import alive, examine
 from tallywatch.doctor.finding import Check, Finding

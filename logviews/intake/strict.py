@@ -1,6 +1,6 @@
 """What every line must be before it enters a store, in plain Python: the rules, and where a bad line goes wrong.
 
-The fast path (`logviews.scribe`) checks the same in SQL; when it refuses a file, the file is read again here, because
+The fast path (`scribe`) checks the same in SQL; when it refuses a file, the file is read again here, because
 DuckDB does not tell line numbers that can be relied on.
 """
 

@@ -17,14 +17,15 @@ from config.models import EmbeddedStore
 from ledger import following, parts
 from ledger.database import Database
 from ledger.following import Followed, Stretch
-from logviews import contents, engine, files
-from logviews.contents import HEAD_BYTES, Match
-from logviews.files import IngestError, LogFile
+from logviews.embedded import engine
+from logviews.embedded.scan import parquet
+from logviews.embedded.sqltext import text
+from logviews.intake import contents, files
+from logviews.intake.contents import HEAD_BYTES, Match
+from logviews.intake.files import IngestError, LogFile
+from logviews.intake.pieces import ChangedMeanwhileError, Piece
+from logviews.intake.sightings import Sighting, recognise, sight
 from logviews.messages import MAX_LINE_BYTES
-from logviews.pieces import ChangedMeanwhileError, Piece
-from logviews.scan import parquet
-from logviews.sightings import Sighting, recognise, sight
-from logviews.sqltext import text
 
 
 @dataclass(frozen=True, slots=True)

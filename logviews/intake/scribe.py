@@ -1,7 +1,7 @@
 """Writing parts: checked lines as Parquet, with time, customer, id, the raw line, and a column for each used field.
 
-The checks are those of `logviews.strict`, in SQL. At the first line that does not hold, the writing fails as a whole;
-which line it was is found out by reading the lines again in Python, because DuckDB's line numbers cannot be relied on.
+The checks are those of `strict`, in SQL. At the first line that does not hold, the writing fails as a whole; which line
+it was is found out by reading the lines again in Python, because DuckDB's line numbers cannot be relied on.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from typing import Final
 from duckdb import DuckDBPyConnection
 
 from config.models import EmbeddedStore, FieldType
-from logviews import engine, extract, kinds, messages, strict
+from logviews import messages
+from logviews.embedded import engine, extract, kindsql
+from logviews.embedded.sqltext import quote, text
+from logviews.intake import strict
+from logviews.intake.strict import LineRules
 from logviews.messages import MAX_LINE_BYTES
-from logviews.sqltext import quote, text
-from logviews.strict import LineRules
 from logviews.times import from_milliseconds, unquoted_sql
 
 # An eighth of DuckDB's default: the raw lines of a group are held and compressed at once, per thread, and while they
@@ -116,7 +118,7 @@ class Scribe:
             rows,
             from_milliseconds(first),
             from_milliseconds(last),
-            kinds.of_columns(self._connection, source, self._used),
+            kindsql.of_columns(self._connection, source, self._used),
         )
 
 

@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 from ledger import following
 from ledger.following import Followed, State, Stretch
 from ledger.parts import Role
-from logviews import contents, files
-from logviews.contents import HEAD_BYTES
-from logviews.files import LogFile
-from logviews.pieces import Piece
+from logviews.intake import contents, files
+from logviews.intake.contents import HEAD_BYTES
+from logviews.intake.files import LogFile
+from logviews.intake.pieces import Piece
 
 
 @dataclass(frozen=True, slots=True)

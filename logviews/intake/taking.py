@@ -19,11 +19,12 @@ from config.models import EmbeddedStore
 from ledger import parts
 from ledger.database import Database
 from ledger.parts import Part, Role
-from logviews import engine, identity, refusals, strict
+from logviews.embedded import engine
 from logviews.fields import fixed_reading, read_as
-from logviews.files import IngestError, LogFile
-from logviews.scribe import Described, Scribe
-from logviews.staging import Staging
+from logviews.intake import identity, refusals, strict
+from logviews.intake.files import IngestError, LogFile
+from logviews.intake.scribe import Described, Scribe
+from logviews.intake.staging import Staging
 
 Noted = Callable[[Connection, Mapping[Role, int]], None]
 """Writes what is to be noted with parts, given their ids by role."""

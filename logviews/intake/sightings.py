@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from config.picked import unwild
-from logviews import files
-from logviews.files import LogFile
+from logviews.intake import files
+from logviews.intake.files import LogFile
 
 _CSV: Final = re.compile(r"\.[ct]sv([^a-z0-9]|$)")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from config.models import EmbeddedStore, FieldType
-from logviews.files import Beginning, IngestError, LogFile, opened
+from logviews.intake.files import Beginning, IngestError, LogFile, opened
 from logviews.messages import MAX_LINE_BYTES
 
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")

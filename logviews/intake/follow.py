@@ -15,12 +15,12 @@ from config.models import EmbeddedStore
 from ledger import following, parts
 from ledger.database import Database
 from ledger.following import Followed, Trouble
-from logviews import looking, sightings
-from logviews.files import IngestPlaceError
-from logviews.looking import FileTaken, Look
-from logviews.sightings import Sightings
-from logviews.staging import Staging, StoreBusyError, writing
-from logviews.taking import Taking
+from logviews.intake import looking, sightings
+from logviews.intake.files import IngestPlaceError
+from logviews.intake.looking import FileTaken, Look
+from logviews.intake.sightings import Sightings
+from logviews.intake.staging import Staging, StoreBusyError, writing
+from logviews.intake.taking import Taking
 
 PATIENCE_SECONDS: Final = 1.0
 """How long a look waits for whoever takes files in by hand."""

@@ -17,13 +17,14 @@ from config.models import EmbeddedStore
 from ledger import following
 from ledger.following import Followed, State, Stretch, Trouble
 from ledger.parts import Role
-from logviews import contents, engine, files, resume
-from logviews.files import IngestError, IngestPlaceError, LogFile, NotAFileError
-from logviews.noting import News
-from logviews.pieces import ChangedMeanwhileError, Cut
-from logviews.recognising import Known, Recognising
-from logviews.sightings import Sighting, Sightings, recognise
-from logviews.taking import Taking
+from logviews.embedded import engine
+from logviews.intake import contents, files, resume
+from logviews.intake.files import IngestError, IngestPlaceError, LogFile, NotAFileError
+from logviews.intake.noting import News
+from logviews.intake.pieces import ChangedMeanwhileError, Cut
+from logviews.intake.recognising import Known, Recognising
+from logviews.intake.sightings import Sighting, Sightings, recognise
+from logviews.intake.taking import Taking
 
 QUIET: Final = timedelta(seconds=60)
 """How long a file has to stay as it is until a last line without its end is whole, and what is not readable is told."""

@@ -24,12 +24,13 @@ from config.models import EmbeddedStore
 from ledger import parts
 from ledger.database import Database
 from ledger.parts import Part
-from logviews import engine, strict
-from logviews.files import IngestPlaceError
-from logviews.scribe import Scribe
-from logviews.sqltext import text
-from logviews.staging import Staging, StoreBusyError, writing
-from logviews.taking import placed
+from logviews.embedded import engine
+from logviews.embedded.sqltext import text
+from logviews.intake import strict
+from logviews.intake.files import IngestPlaceError
+from logviews.intake.scribe import Scribe
+from logviews.intake.staging import Staging, StoreBusyError, writing
+from logviews.intake.taking import placed
 from logviews.times import milliseconds
 
 SMALL_BYTES: Final = 64 * 1024 * 1024

@@ -6,10 +6,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from logviews import strict
-from logviews.files import IngestError, LogFile
+from logviews.intake import strict
+from logviews.intake.files import IngestError, LogFile
+from logviews.intake.strict import LineRules
 from logviews.messages import BadLine
-from logviews.strict import LineRules
 
 _ANOTHER_FORMAT: Final = (
     "JSON lines, CSV or Parquet expected. If this is CSV, say --as csv; a log of plain text has to be written as JSON "

@@ -14,9 +14,9 @@ from typing import Final
 from duckdb import DuckDBPyConnection
 
 from ledger.parts import ROLES, Role
-from logviews import engine
+from logviews.embedded import engine
+from logviews.embedded.sqltext import text
 from logviews.messages import content
-from logviews.sqltext import text
 
 _NAMED_CONFLICTS: Final = 10
 

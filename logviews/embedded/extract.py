@@ -17,8 +17,9 @@ from typing import Final
 
 from duckdb import DuckDBPyConnection
 
-from logviews import engine, messages
-from logviews.sqltext import text
+from logviews import messages
+from logviews.embedded import engine
+from logviews.embedded.sqltext import text
 
 _PLAIN_SEGMENT: Final = re.compile(r"[A-Za-z0-9_@ :$-]+")
 # Any of these in a line means that DuckDB could read it differently: a lax constant or a number of more than 15 digits,

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from ledger import clock
-from logviews import files
-from logviews.files import IngestPlaceError
+from logviews.intake import files
+from logviews.intake.files import IngestPlaceError
 
 LOCK_PATIENCE_SECONDS: Final = 60.0
 ABANDONED_SECONDS: Final = 3600.0

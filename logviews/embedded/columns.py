@@ -18,8 +18,8 @@ from uuid import uuid4
 
 from duckdb import DuckDBPyConnection
 
-from logviews import extract
-from logviews.sqltext import quote, text
+from logviews.embedded import extract
+from logviews.embedded.sqltext import quote, text
 from logviews.store import StoreUnavailable
 
 KEEP_SECONDS: Final = 86_400

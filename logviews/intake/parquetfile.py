@@ -8,8 +8,8 @@ from pathlib import Path
 from duckdb import DuckDBPyConnection
 from duckdb import Error as DuckDBError
 
-from logviews.files import Beginning, IngestError, LogFile, copy, opened
-from logviews.sqltext import quote, text
+from logviews.embedded.sqltext import quote, text
+from logviews.intake.files import Beginning, IngestError, LogFile, copy, opened
 
 _Tree = dict[str, "str | _Tree"]
 

@@ -1,4 +1,4 @@
-"""A filter as SQL over the columns of the embedded store's parts (JSON texts, see `logviews.extract`).
+"""A filter as SQL over the columns of the embedded store's parts (JSON texts, see `logviews.embedded.extract`).
 
 Literals are written as quoted text, and long lists bound as parameters. A condition is true for a message that matches,
 and false or NULL for one that does not: where NULL is as good as false (in a WHERE, under AND and OR) nothing more is
@@ -24,9 +24,10 @@ from config.filters import All, Any_, Compare, Exists, Filter, InNetwork, Networ
 from config.models import FieldType
 from config.values import LiteralValue, instant
 from logviews import kinds
-from logviews.extract import column
+from logviews.addresses import addresses_in
+from logviews.embedded.extract import column
+from logviews.embedded.sqltext import quote, text
 from logviews.messages import text_of
-from logviews.sqltext import quote, text
 from logviews.times import TimeRule, milliseconds, unquoted_sql
 
 _NUMBER_SQL: Final = "regexp_matches({v}, '^[-0-9]')"
@@ -221,18 +222,6 @@ def _network(address: str) -> Network | None:
         return ipaddress.ip_network(address)
     except ValueError:
         return None
-
-
-def addresses_in(value: object, networks: tuple[Network, ...]) -> bool:
-    """Whether a value is an address in one of the networks; IPv4-mapped IPv6 addresses count as IPv4."""
-    if not isinstance(value, str):
-        return False
-    try:
-        address = ipaddress.ip_address(value)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return any((mapped or address) in network or address in network for network in networks)
 
 
 def _is_in(column_text: str, networks: tuple[Network, ...]) -> bool:

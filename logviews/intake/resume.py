@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.parts import SourceFile
-from logviews import files
-from logviews.files import Beginning, LogFile
+from logviews.intake import files
+from logviews.intake.files import Beginning, LogFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,15 +23,16 @@ from config.models import EmbeddedStore
 from ledger import parts
 from ledger.database import Database, LedgerError
 from ledger.parts import Part
-from logviews import engine, files, identity, refusals, resume, strict
-from logviews.csvfile import csv_to_lines
+from logviews.embedded import engine
 from logviews.fields import fixed_reading, read_as
-from logviews.files import Beginning, Format, IngestError, IngestPlaceError, LogFile
-from logviews.followed import read_by_pickup
-from logviews.parquetfile import parquet_to_lines
-from logviews.resume import Continuation
-from logviews.scribe import Scribe
-from logviews.staging import Staging, copy_durably, writing
+from logviews.intake import files, identity, refusals, resume, strict
+from logviews.intake.csvfile import csv_to_lines
+from logviews.intake.files import Beginning, Format, IngestError, IngestPlaceError, LogFile
+from logviews.intake.followed import read_by_pickup
+from logviews.intake.parquetfile import parquet_to_lines
+from logviews.intake.resume import Continuation
+from logviews.intake.scribe import Scribe
+from logviews.intake.staging import Staging, copy_durably, writing
 
 _INTERRUPTED_FUNCTION: Final = (
     "Invalid Input Error: Python exception occurred while executing the UDF: KeyboardInterrupt"

@@ -18,10 +18,11 @@ from ledger import parts
 from ledger.database import Database
 from ledger.parts import Part, Role
 from ledger.records import Freshness, Tally
-from logviews import checks, engine, kinds
-from logviews.columns import ensure_columns
+from logviews import checks
+from logviews.embedded import engine, kindsql
+from logviews.embedded.columns import ensure_columns
+from logviews.embedded.scan import Scan, parquet
 from logviews.fields import fixed_reading, read_as
-from logviews.scan import Scan, parquet
 from logviews.store import CountQuery, StoreUnavailable
 from logviews.times import from_milliseconds, milliseconds
 
@@ -151,7 +152,7 @@ class Embedded:
             have = known.get(part.id, {})
             if missing := [field for field in fields if field not in have]:
                 path = self._columns(connection, part, fields)
-                have = have | kinds.of_columns(connection, parquet([path]), missing)
+                have = have | kindsql.of_columns(connection, parquet([path]), missing)
                 with self.database.begin() as writing:
                     parts.put_kinds(writing, part.id, have)
             for field in fields:

@@ -8,9 +8,9 @@ from config.models import EmbeddedStore
 from ledger import following
 from ledger.database import Database
 from ledger.parts import SourceFile
-from logviews import contents, files
-from logviews.contents import HEAD_BYTES
-from logviews.files import LogFile
+from logviews.intake import contents, files
+from logviews.intake.contents import HEAD_BYTES
+from logviews.intake.files import LogFile
 
 
 def read_by_pickup(name: str, store: EmbeddedStore, database: Database, file: LogFile) -> tuple[SourceFile, ...]:

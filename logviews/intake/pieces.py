@@ -18,13 +18,13 @@ from duckdb import DuckDBPyConnection
 
 from config.models import EmbeddedStore
 from ledger.following import Stretch
-from logviews import files
-from logviews.contents import TAIL_BYTES, read_exactly, skip
-from logviews.csvfile import csv_to_lines
-from logviews.files import IngestError, LogFile
+from logviews.intake import files
+from logviews.intake.contents import TAIL_BYTES, read_exactly, skip
+from logviews.intake.csvfile import csv_to_lines
+from logviews.intake.files import IngestError, LogFile
+from logviews.intake.parquetfile import parquet_to_lines
+from logviews.intake.sightings import Sighting, of_stat, sight
 from logviews.messages import MAX_LINE_BYTES
-from logviews.parquetfile import parquet_to_lines
-from logviews.sightings import Sighting, of_stat, sight
 
 _CHUNK: Final = 1 << 20
 _UNENDED: Final = "unexpected end of data"

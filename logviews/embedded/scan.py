@@ -15,10 +15,11 @@ from duckdb import DuckDBPyConnection
 from config.filters import Compare, leaves
 from config.models import FieldType
 from ledger.records import UNATTRIBUTED, Tally, customer
-from logviews import aggregation, engine, extract, kinds
-from logviews.filtersql import FilterSql
-from logviews.reference import normalised_address
-from logviews.sqltext import quote, text
+from logviews import kinds
+from logviews.addresses import normalised_address
+from logviews.embedded import aggregation, engine, extract
+from logviews.embedded.filtersql import FilterSql
+from logviews.embedded.sqltext import quote, text
 from logviews.store import CountQuery, StoreUnavailable
 from logviews.times import TimeRule, from_milliseconds, milliseconds, stairs_sql
 

@@ -1,0 +1,1 @@
+"""The store of our own: immutable Parquet parts, queried with DuckDB."""

@@ -1,0 +1,1 @@
+"""What enters an embedded store: files of messages, taken in by hand or picked up."""
