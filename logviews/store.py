@@ -46,6 +46,17 @@ class CountQuery:
     members: Sequence[Member] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Where messages may have come in since a mark: half-open stretches of their own time, ascending and disjoint.
+
+    `mark` is the store's own note of how far it has looked; the next question begins there. Asking twice is harmless.
+    """
+
+    stretches: tuple[tuple[datetime, datetime], ...]
+    mark: str
+
+
 class LogStore(Protocol):
     """A place where logs live."""
 
@@ -63,4 +74,14 @@ class LogStore(Protocol):
 
     def freshness(self, at: datetime) -> Freshness:
         """How recent the store's messages before `at` are."""
+        ...
+
+    def changes(self, query: CountQuery, since: str | None, at: datetime) -> Changes:
+        """Between the query's first and last edge, where its answer may differ from what was counted at mark `since`.
+
+        Never leaves out a stretch that has changed, as far as the store can know it; without `since` everything has.
+
+        Raises:
+            StoreUnavailable: when the store cannot tell.
+        """
         ...

@@ -1,0 +1,1 @@
+"""Logs in Elasticsearch, counted exactly or not at all."""

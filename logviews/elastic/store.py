@@ -1,0 +1,141 @@
+"""The log store in Elasticsearch: what can be asked of it, each question in one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from config.models import ElasticsearchStore
+from ledger.records import Freshness, Tally
+from logviews.elastic import query as dsl
+from logviews.elastic.counting import Count
+from logviews.elastic.fields import Examiner
+from logviews.elastic.mappings import Unfit
+from logviews.elastic.session import Json, Session, Snapshot
+from logviews.store import Changes, CountQuery, StoreUnavailable
+from logviews.times import from_milliseconds, milliseconds
+
+PAGE: Final = 30_000
+"""Groups in one answer. Elasticsearch refuses more than 65,536 buckets (`search.max_buckets`), and a group may be two."""
+
+OVERLAP: Final = timedelta(minutes=10)
+"""How long after it was stamped a message may become visible: a slow bulk request, a long refresh interval, clocks that
+differ. Looking back further than needed costs a little, and looking back too little loses a message."""
+
+_HOUR: Final = 3_600_000
+
+
+@dataclass(slots=True)
+class Elastic:
+    """A store in Elasticsearch that can be asked."""
+
+    name: str
+    store: ElasticsearchStore
+    session: Session
+    page: int = PAGE
+    _examiner: Examiner = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._examiner = Examiner(self.name, self.store)
+
+    def count(self, query: CountQuery) -> Iterator[Tally]:
+        """The tallies that answer the query; complete before the first is given, because a snapshot may be lost.
+
+        Costs five searches and one for as many buckets as fit into an answer; `distinct` a page for so many pairs.
+
+        Raises:
+            StoreUnavailable: when a field cannot be counted exactly, or the cluster does not answer in full.
+        """
+
+        def work(snapshot: Snapshot) -> list[Tally]:
+            fields = self._examiner.examine(snapshot, query)
+            try:
+                return list(Count(snapshot, query, fields, self.page).tallies())
+            except Unfit as error:
+                raise StoreUnavailable(f"view {query.view}, store {self.name}: {error}") from error
+
+        return iter(self.session.at_one_instant(work))
+
+    def duplicates(self, query: CountQuery) -> int:  # noqa: ARG002 (the protocol's)
+        """None: a message whose `_id` is there is refused by Elasticsearch itself, which keeps no note of it."""
+        return 0
+
+    def freshness(self, at: datetime) -> Freshness:
+        """The newest message before `at`, when it arrived, and whether it is older than `stale_after`."""
+        fields, limit = self.store.fields, self.store.stale_after
+        wanted = [name for name in (fields.time, fields.ingested) if name is not None]
+        body = {
+            "query": {"range": {fields.time: {"lt": milliseconds(at), "format": "epoch_millis"}}},
+            "sort": [{fields.time: "desc"}],
+            "size": 1,
+            "_source": False,
+            "docvalue_fields": [{"field": name, "format": "epoch_millis"} for name in wanted],
+        }
+        hits = self.session.at_one_instant(lambda snapshot: snapshot.search(body))["hits"]["hits"]
+        newest = _moment(hits[0], fields.time) if hits else None
+        arrived = _moment(hits[0], fields.ingested) if hits and fields.ingested else None
+        return Freshness(newest, arrived, limit is not None and (newest is None or at - newest > limit))
+
+    def changes(self, query: CountQuery, since: str | None, at: datetime) -> Changes:
+        """The hours that messages have arrived in since the mark, by their ingest time and an overlap.
+
+        Without a field that says when a message arrived, all within the store's `lateness`. The mark is the newest
+        ingest time that was seen, in ISO 8601, never later than `at`.
+
+        Raises:
+            StoreUnavailable: when the cluster does not answer in full, or a message does not say when it arrived.
+        """
+        first, last = query.edges[0], query.edges[-1]
+        ingested = self.store.fields.ingested
+        if since is None or ingested is None:
+            start = first if since is None else max(first, at - self.store.lateness)
+            return Changes(((start, last),) if start < last else (), at.isoformat())
+        mark = datetime.fromisoformat(since)
+        found = self.session.at_one_instant(
+            lambda snapshot: snapshot.search(self._arrived(first, last, mark - OVERLAP, ingested))
+        )
+        answer = found["aggregations"]
+        if number := answer["unstamped"]["doc_count"]:
+            raise StoreUnavailable(
+                f"store {self.name}: {number:,} messages have no {ingested}, so it is not known when they arrived; let "
+                "what brings them set it, or remove fields.ingested and state the store's lateness"
+            )
+        hours = [int(bucket["key"]) for bucket in answer["arrived"]["hours"]["buckets"] if bucket["doc_count"]]
+        newest = answer["arrived"]["newest"]["value"]
+        moved = mark if newest is None else max(mark, min(at, from_milliseconds(int(newest))))
+        return Changes(_stretches(hours, first, last), moved.isoformat())
+
+    def _arrived(self, first: datetime, last: datetime, since: datetime, ingested: str) -> Json:
+        time = self.store.fields.time
+        return {
+            "query": dsl.within(time, first, last),
+            "aggs": {
+                "arrived": {
+                    "filter": {"range": {ingested: {"gte": milliseconds(since), "format": "epoch_millis"}}},
+                    "aggs": {
+                        "hours": {"date_histogram": {"field": time, "fixed_interval": "1h", "min_doc_count": 1}},
+                        "newest": {"max": {"field": ingested}},
+                    },
+                },
+                "unstamped": {"missing": {"field": ingested}},
+            },
+        }
+
+
+def _stretches(hours: list[int], first: datetime, last: datetime) -> tuple[tuple[datetime, datetime], ...]:
+    """The hours that begin at these milliseconds, joined where they adjoin, between two instants."""
+    found: list[tuple[datetime, datetime]] = []
+    for hour in sorted(hours):
+        start, end = max(from_milliseconds(hour), first), min(from_milliseconds(hour + _HOUR), last)
+        if found and found[-1][1] == start:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return tuple(found)
+
+
+def _moment(hit: Json, field_: str) -> datetime | None:
+    values = hit.get("fields", {}).get(field_)
+    return from_milliseconds(int(str(values[0]).partition(".")[0])) if values else None
