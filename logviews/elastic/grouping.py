@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from logviews.elastic import query as dsl
 from logviews.elastic.mappings import Held
@@ -29,31 +29,25 @@ _MOST_PAIRS: Final = 400
 """Pairs of customers that single messages have both of; more would be more conditions than a query may have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """The messages of one customer value in one stretch; those with no value, or several, have the key None.
+class Group(NamedTuple):
+    """The messages of one customer value in one stretch. A tuple, because a month has hundreds of thousands.
 
-    `key` is the value as Elasticsearch gives it, and `aggs` the answers of the inner aggregations; of messages without
-    a value there are none.
+    `key` is the value as Elasticsearch gives it, and `aggs` the answers of the inner aggregations.
     """
 
-    stretch: Stretch
     key: object
     messages: int
     aggs: Json
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """The groups of one stretch, and how many messages there are of it."""
+class Grouped:
+    """The groups of one stretch; `nobodys` messages have no customer, or several, and are in no group."""
 
     stretch: Stretch
     total: int
+    nobodys: int
     groups: list[Group]
-
-    @property
-    def grouped(self) -> int:
-        return sum(group.messages for group in self.groups)
 
 
 @dataclass(slots=True)
@@ -73,7 +67,7 @@ class Grouping:
     expected: int = 1_000
     several: dict[Stretch, dsl.Query] = field(default_factory=dict)
 
-    def groups(self, stretches: Sequence[Stretch], keys: Sequence[object] | None = None) -> Iterator[Group]:
+    def groups(self, stretches: Sequence[Stretch], keys: Sequence[object] | None = None) -> Iterator[Grouped]:
         """The groups of these stretches, which are disjoint and ascending; of some customers alone, if any are named.
 
         Costs one search for as many stretches as fit into an answer.
@@ -92,7 +86,7 @@ class Grouping:
                 self.expected = self.page
                 found = [self._in_pages(some[0], keys)]
             for one in found:
-                yield from self._each_once(one, keys)
+                yield self._each_once(one, keys)
             waiting = waiting[len(some) :]
 
     def query(self, stretch: Stretch, keys: Sequence[object] | None = None) -> dsl.Query:
@@ -103,7 +97,7 @@ class Grouping:
         without = [self.several[stretch]] if stretch in self.several else []
         return {"bool": {"filter": conditions, "must_not": without}}
 
-    def _in_one_answer(self, stretches: Sequence[Stretch], keys: Sequence[object] | None) -> list[_Found] | None:
+    def _in_one_answer(self, stretches: Sequence[Stretch], keys: Sequence[object] | None) -> list[Grouped] | None:
         """The groups of adjoining stretches; None where they do not fit."""
         ranges = [{"from": milliseconds(start), "to": milliseconds(end)} for start, end in stretches]
         query = self.query(stretches[0] if len(stretches) == 1 else (stretches[0][0], stretches[-1][1]), keys)
@@ -122,22 +116,22 @@ class Grouping:
         buckets = sorted(answer["aggregations"]["stretches"]["buckets"], key=lambda bucket: float(bucket["from"]))
         found = []
         for stretch, bucket in zip(stretches, buckets, strict=True):
-            groups = [Group(stretch, None, bucket["doc_count"], {})]
-            if self.customer is not None:
-                by = bucket["customers"]
-                if by["sum_other_doc_count"] or by["doc_count_error_upper_bound"]:
-                    return None
-                groups = [Group(stretch, None, bucket["nobody"]["doc_count"], {})]
-                groups += [Group(stretch, self._key(one["key"]), one["doc_count"], one) for one in by["buckets"]]
-            found.append(_Found(stretch, bucket["doc_count"], groups))
+            if self.customer is None:
+                found.append(Grouped(stretch, bucket["doc_count"], bucket["doc_count"], []))
+                continue
+            by = bucket["customers"]
+            if by["sum_other_doc_count"] or by["doc_count_error_upper_bound"]:
+                return None
+            groups = [Group(one["key"], one["doc_count"], one) for one in by["buckets"]]
+            found.append(Grouped(stretch, bucket["doc_count"], bucket["nobody"]["doc_count"], self._named(groups)))
         self._refuse_difference(sum(one.total for one in found), answer["hits"]["total"]["value"])
         return found
 
-    def _key(self, key: object) -> object:
-        """What queries call a customer: of true and false an answer speaks as 1 and 0, or as true and false."""
-        if key is None or self.customer is None or self.customer.type != "boolean":
-            return key
-        return "true" if key else "false"
+    def _named(self, groups: list[Group]) -> list[Group]:
+        """Keys as queries call them: of true and false an answer speaks as 1 and 0, or as true and false."""
+        if self.customer is None or self.customer.type != "boolean":
+            return groups
+        return [group._replace(key="true" if group.key else "false") for group in groups]
 
     def _by_customer(self, most: int) -> Json:
         if self.customer is None:
@@ -145,17 +139,19 @@ class Grouping:
         by = {"terms": {"field": self.customer.path, "size": most}, "aggs": self.inner}
         return {"customers": by, "nobody": {"missing": {"field": self.customer.path}}}
 
-    def _in_pages(self, stretch: Stretch, keys: Sequence[object] | None) -> _Found:
+    def _in_pages(self, stretch: Stretch, keys: Sequence[object] | None) -> Grouped:
         """The groups of one stretch, however many."""
         if self.customer is None:
             raise AssertionError("without customers there is one group, which fits")
         sources = [{"customer": {"terms": {"field": self.customer.path, "missing_bucket": True}}}]
-        total, groups = 0, []
+        total, nobodys, groups = 0, 0, []
         for number, bucket in self.pages(self.query(stretch, keys), sources, self.inner):
-            total = number
-            key = self._key(bucket["key"]["customer"])
-            groups.append(Group(stretch, key, bucket["doc_count"], {} if key is None else bucket))
-        return _Found(stretch, total, groups)
+            total, key = number, bucket["key"]["customer"]
+            if key is None:
+                nobodys = bucket["doc_count"]
+            else:
+                groups.append(Group(key, bucket["doc_count"], bucket))
+        return Grouped(stretch, total, nobodys, self._named(groups))
 
     def pages(self, query: dsl.Query, sources: Sequence[Json], inner: Json) -> Iterator[tuple[int, Json]]:
         """The buckets of a composite aggregation, page by page, each with how many messages there are in all."""
@@ -178,21 +174,20 @@ class Grouping:
             if not after:
                 return
 
-    def _each_once(self, found: _Found, keys: Sequence[object] | None) -> Iterator[Group]:
+    def _each_once(self, found: Grouped, keys: Sequence[object] | None) -> Grouped:
         """The groups, with messages that have several customers in none of them: they are nobody's."""
-        nobodys = 0
-        if found.grouped > found.total and found.stretch not in self.several:
+        nobodys = found.nobodys
+        if _grouped(found) > found.total and found.stretch not in self.several:
             self.several[found.stretch] = self._several(found.stretch, keys)
-            again = self._in_one_answer([found.stretch], keys) or [self._in_pages(found.stretch, keys)]
-            nobodys = found.total - again[0].total
-            found = again[0]
-        self._refuse_difference(found.grouped, found.total)
-        for group in found.groups:
-            messages = group.messages + (nobodys if group.key is None else 0)
-            if messages:
-                yield Group(group.stretch, group.key, messages, group.aggs)
-        if nobodys and all(group.key is not None for group in found.groups):
-            yield Group(found.stretch, None, nobodys, {})
+            again = self._in_one_answer([found.stretch], keys)
+            without = self._in_pages(found.stretch, keys) if again is None else again[0]
+            nobodys = without.nobodys + found.total - without.total
+            found = without
+        self._refuse_difference(_grouped(found), found.total)
+        # an empty text is no customer
+        nobodys += sum(group.messages for group in found.groups if group.key == "")
+        named = [group for group in found.groups if group.key != ""]
+        return Grouped(found.stretch, found.total, nobodys, named)
 
     def _several(self, stretch: Stretch, keys: Sequence[object] | None) -> dsl.Query:
         """The condition that finds the messages of a stretch which have more than one customer."""
@@ -220,6 +215,10 @@ class Grouping:
                 f"store {self.snapshot.session.name}: {total:,} messages were found, and {grouped:,} when they were "
                 f"put into groups by {self.time} and customer; has a message several times?"
             )
+
+
+def _grouped(found: Grouped) -> int:
+    return found.nobodys + sum([group.messages for group in found.groups])
 
 
 def _adjoining(stretches: Sequence[Stretch], most: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ledger.records import Quantity
-from logviews.elastic.grouping import Group, Grouping, Json
+from logviews.elastic.grouping import Group, Grouping, Json, Stretch
 from logviews.elastic.mappings import Held
 from logviews.elastic.numbers import number
 from logviews.store import CountQuery, StoreUnavailable
@@ -22,7 +22,7 @@ def top(time: str, held: Held) -> dict[str, Any]:
     return {"top": {"top_hits": {"size": 2, "sort": [{time: "desc"}], **_wanted(time, held)}}}
 
 
-def newest(grouping: Grouping, query: CountQuery, held: Held, group: Group) -> Newest | None:
+def newest(grouping: Grouping, query: CountQuery, held: Held, stretch: Stretch, group: Group) -> Newest | None:
     """What is newest in a group; None where no message of it has a value. Costs a search where several tie.
 
     Raises:
@@ -33,13 +33,13 @@ def newest(grouping: Grouping, query: CountQuery, held: Held, group: Group) -> N
         return None
     moment = _moment(hits[0], grouping.time)
     tie = len(hits) > 1 and _moment(hits[1], grouping.time) == moment
-    hit = max(_tied(grouping, held, group, moment) if tie else hits[:1], key=lambda hit: str(hit["_id"]))
+    hit = max(_tied(grouping, held, stretch, group.key, moment) if tie else hits[:1], key=lambda hit: str(hit["_id"]))
     return max(number(query, value) for value in hit["fields"][held.path]), moment, str(hit["_id"])
 
 
-def _tied(grouping: Grouping, held: Held, group: Group, moment: int) -> list[Json]:
+def _tied(grouping: Grouping, held: Held, stretch: Stretch, key: object, moment: int) -> list[Json]:
     start, end = from_milliseconds(moment), from_milliseconds(moment + 1)
-    query = grouping.query(group.stretch, [group.key])
+    query = grouping.query(stretch, [key])
     query["bool"]["filter"] += [
         {"exists": {"field": held.path}},
         {"range": {grouping.time: {"gte": moment, "lt": moment + 1, "format": "epoch_millis"}}},

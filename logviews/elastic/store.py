@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
 from config.models import ElasticsearchStore
 from ledger.records import Freshness, Tally
+from logviews.elastic import members
 from logviews.elastic import query as dsl
 from logviews.elastic.counting import Count
 from logviews.elastic.fields import Examiner
@@ -18,12 +20,13 @@ from logviews.store import Changes, CountQuery, StoreUnavailable
 from logviews.times import from_milliseconds, milliseconds
 
 PAGE: Final = 30_000
-"""Groups in one answer. Elasticsearch refuses more than 65,536 buckets (`search.max_buckets`), and a group may be two."""
+"""Groups in one answer. Elasticsearch refuses more than 65,536 buckets (`search.max_buckets`); a group may be two."""
 
 OVERLAP: Final = timedelta(minutes=10)
 """How long after it was stamped a message may become visible: a slow bulk request, a long refresh interval, clocks that
 differ. Looking back further than needed costs a little, and looking back too little loses a message."""
 
+_STAMPED_WITHIN: Final = timedelta(days=1)
 _HOUR: Final = 3_600_000
 
 
@@ -52,7 +55,10 @@ class Elastic:
         def work(snapshot: Snapshot) -> list[Tally]:
             fields = self._examiner.examine(snapshot, query)
             try:
-                return list(Count(snapshot, query, fields, self.page).tallies())
+                count = Count(snapshot, query, fields, self.page)
+                if query.members is not None:
+                    return list(members.tallies(count, query.members))
+                return list(count.tallies(list(pairwise(query.edges))))
             except Unfit as error:
                 raise StoreUnavailable(f"view {query.view}, store {self.name}: {error}") from error
 
@@ -93,13 +99,14 @@ class Elastic:
             start = first if since is None else max(first, at - self.store.lateness)
             return Changes(((start, last),) if start < last else (), at.isoformat())
         mark = datetime.fromisoformat(since)
+        arrived: dsl.Query = {"range": {ingested: {"gte": milliseconds(mark - OVERLAP), "format": "epoch_millis"}}}
         found = self.session.at_one_instant(
-            lambda snapshot: snapshot.search(self._arrived(first, last, mark - OVERLAP, ingested))
+            lambda snapshot: snapshot.search(self._changes(first, last, at, arrived, ingested))
         )
         answer = found["aggregations"]
-        if number := answer["unstamped"]["doc_count"]:
+        if answer["unstamped"]["doc_count"]:
             raise StoreUnavailable(
-                f"store {self.name}: {number:,} messages have no {ingested}, so it is not known when they arrived; let "
+                f"store {self.name}: there are messages without {ingested}, so it is not known when they arrived; let "
                 "what brings them set it, or remove fields.ingested and state the store's lateness"
             )
         hours = [int(bucket["key"]) for bucket in answer["arrived"]["hours"]["buckets"] if bucket["doc_count"]]
@@ -107,19 +114,31 @@ class Elastic:
         moved = mark if newest is None else max(mark, min(at, from_milliseconds(int(newest))))
         return Changes(_stretches(hours, first, last), moved.isoformat())
 
-    def _arrived(self, first: datetime, last: datetime, since: datetime, ingested: str) -> Json:
+    def check(self, query: CountQuery) -> None:
+        """Refuses what `count` would refuse of the fields, as all indices of the query's time hold them.
+
+        Raises:
+            StoreUnavailable: with the reason.
+        """
+        self.session.at_one_instant(lambda snapshot: self._examiner.examine(snapshot, query))
+
+    def _changes(self, first: datetime, last: datetime, at: datetime, arrived: dsl.Query, ingested: str) -> Json:
+        """What costs as much as arrived, however long the period is: of messages without a stamp a day is looked at."""
         time = self.store.fields.time
+        recent = dsl.within(time, max(first, at - _STAMPED_WITHIN), last)
+        unstamped = {"bool": {"filter": [recent], "must_not": [{"exists": {"field": ingested}}]}}
+        within = dsl.within(time, first, last)
         return {
-            "query": dsl.within(time, first, last),
+            "query": dsl.any_of([{"bool": {"filter": [arrived, within]}}, unstamped]),
             "aggs": {
                 "arrived": {
-                    "filter": {"range": {ingested: {"gte": milliseconds(since), "format": "epoch_millis"}}},
+                    "filter": arrived,
                     "aggs": {
                         "hours": {"date_histogram": {"field": time, "fixed_interval": "1h", "min_doc_count": 1}},
                         "newest": {"max": {"field": ingested}},
                     },
                 },
-                "unstamped": {"missing": {"field": ingested}},
+                "unstamped": {"filter": unstamped},
             },
         }
 
