@@ -78,6 +78,18 @@ def resolve(mapping: Json, field: str) -> Held | None:
     return None if found is None else replace(found, field=field)
 
 
+def leaf_of(mapping: Json, field: str) -> Json | None:
+    """What a mapping says of a field, as it stands there; None where it names none."""
+    properties = mapping.get("properties", {})
+    if field in properties:
+        leaf: Json = properties[field]
+        return leaf_of(mapping, str(leaf["path"])) if leaf.get("type") == "alias" else leaf
+    for dot in (number for number, letter in enumerate(field) if letter == "."):
+        if field[:dot] in properties and (found := leaf_of(properties[field[:dot]], field[dot + 1 :])) is not None:
+            return found
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class _Way:
     """The way from the mapping's root to where the search for a field has come."""

@@ -10,7 +10,7 @@ from config.errors import ConfigError, TallywatchError
 from config.load import Loaded, load
 from ledger.database import REVISIONS, Database, open_database, schema_of
 from notifiers.probe import Probe
-from tallywatch.doctor import clocks, machine, mail, people, state, stores
+from tallywatch.doctor import clocks, elastic, machine, mail, people, state, stores
 from tallywatch.doctor.finding import Check, Finding, failed, ok
 
 Clock = Callable[[], datetime]
@@ -33,6 +33,7 @@ def examine(path: Path, now: Clock, *, send_test: bool = False) -> Iterator[Find
         yield from stores.places(loaded)
         if database is not None:
             yield from _guarded(Check.PARTS, lambda: stores.contents(loaded, database, now()))
+            yield from _guarded(Check.CLUSTER, lambda: elastic.examine(loaded, database, now))
             yield from _guarded(Check.VIEW, lambda: stores.views(loaded, database, now()))
         yield from people.roster(loaded)
         yield from _of_mail(loaded, database, now, send_test=send_test)

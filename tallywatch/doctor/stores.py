@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from ledger.periods import period_containing
 from ledger.records import Period
 from logviews.fields import fixed_reading, read_as
 from logviews.intake.sightings import look
-from logviews.readings import Integrity, count_view
+from logviews.readings import Integrity, ViewCount, count_view
 from logviews.store import StoreUnavailable
 from tallywatch import compose
 from tallywatch.doctor.finding import Check, Finding, ago, failed, ok, warning
@@ -28,28 +28,30 @@ _LET: Final = "let the user of the service read there, such as by the group of t
 
 
 def places(loaded: Loaded) -> Iterator[Finding]:
-    """For each store whether its folder can be written, and its logs can be read."""
-    for name, store in loaded.config.stores.items():
+    """For each embedded store whether its folder can be written, and its logs can be read."""
+    for name, store in loaded.config.embedded_stores.items():
         yield folder(Check.FOLDER, f"store {name}", store.folder)
         for pattern in store.read:
             yield logs(f"store {name}", pattern, store.folder)
 
 
 def contents(loaded: Loaded, database: Database, at: datetime) -> Iterator[Finding]:
-    """For each store whether its parts are there, and how new its messages are.
+    """For each embedded store whether its parts are there, and how new its messages are.
 
     Raises:
         LedgerError: when the ledger cannot be read.
     """
-    for name, store in loaded.config.stores.items():
+    for name, store in loaded.config.embedded_stores.items():
         whole = _parts(name, store, database)
         yield whole
         if whole.state == "ok":
-            yield _freshness(loaded, database, name, at)
+            yield freshness(loaded, database, name, at)
 
 
 def views(loaded: Loaded, database: Database, at: datetime) -> Iterator[Finding]:
-    """For each view whether its present billing month can be counted, and what of it is nobody's. One count a view.
+    """For each view whether its present billing month can be counted, what is nobody's, and whose the last day is.
+
+    Costs two counts a view.
 
     Raises:
         LedgerError: when the ledger cannot be read.
@@ -59,16 +61,19 @@ def views(loaded: Loaded, database: Database, at: datetime) -> Iterator[Finding]
         return period_containing("billing month", at, customer.zone, customer.billing_day)
 
     zone = loaded.config.settings.zone
+    last_day = Period(at - timedelta(days=1), at, zone)
     for name, view in loaded.config.views.items():
-        store = compose.store(loaded, database, view.store)
         try:
+            store = compose.store(loaded, database, view.store)
             found = count_view(store, name, view, loaded.roster, present, at, default_zone=zone)
+            recent = count_view(store, name, view, loaded.roster, lambda _: last_day, at, default_zone=zone)
         except StoreUnavailable as error:
             yield failed(
                 Check.VIEW, name, f"cannot be counted: {error}", "mend that: nobody is told and nothing closed"
             )
         else:
             yield counted(name, found.integrity)
+            yield whose(name, recent)
 
 
 def counted(name: str, figures: Integrity) -> Finding:
@@ -89,6 +94,17 @@ def counted(name: str, figures: Integrity) -> Finding:
         remedy = f"nobody is charged for these: see tallywatch count {name}, and add customers or aliases"
         return warning(Check.VIEW, name, f"{told}, of which {' and '.join(nobody)}", remedy)
     return ok(Check.VIEW, name, f"{told}, each of a known customer")
+
+
+def whose(name: str, found: ViewCount) -> Finding:
+    """How many messages a view finds in the last day, and which customers have most of them."""
+    used = sorted(((-reading.messages, id_) for id_, reading in found.readings.items() if reading.messages))
+    if not used:
+        return ok(Check.VIEW, name, "no message of a selected customer in the last day")
+    named = ", ".join(f"{id_} {-number:,}" for number, id_ in used[:_SHOWN])
+    more = f" and {len(used) - _SHOWN:,} more" if len(used) > _SHOWN else ""
+    total = -sum(number for number, _ in used)
+    return ok(Check.VIEW, name, f"{total:,} messages in the last day, of {named}{more}")
 
 
 def logs(about: str, pattern: Path, own: Path) -> Finding:
@@ -126,7 +142,8 @@ def _parts(name: str, store: EmbeddedStore, database: Database) -> Finding:
     return ok(Check.PARTS, about, f"{many} there, with {rows:,} messages")
 
 
-def _freshness(loaded: Loaded, database: Database, name: str, at: datetime) -> Finding:
+def freshness(loaded: Loaded, database: Database, name: str, at: datetime) -> Finding:
+    """How new a store's messages are, and how long the newest took to arrive where that is known."""
     about = f"store {name}"
     try:
         fresh = compose.store(loaded, database, name).freshness(at)
