@@ -18,7 +18,7 @@ from config.models import ElasticsearchStore, FieldType
 from logviews import checks
 from logviews.elastic import query as dsl
 from logviews.elastic import remote
-from logviews.elastic.mappings import KINDS, Class, Held, Unfit, resolve
+from logviews.elastic.mappings import CLASSES, KINDS, Class, Held, Unfit, resolve
 from logviews.elastic.numbers import EXACT
 from logviews.elastic.session import Json, Session, Snapshot
 from logviews.store import CountQuery, StoreUnavailable
@@ -56,6 +56,11 @@ class Fields:
         return None if name is None else self.used[name]
 
 
+def used_by(query: CountQuery) -> list[str]:
+    """The fields that a question compares or aggregates."""
+    return list(dict.fromkeys([*fields_of(query.where), *([query.field] if query.field else [])]))
+
+
 @dataclass(slots=True)
 class Examiner:
     """Looks at the indices of one store. What a mapping says of a field is found out once for each mapping."""
@@ -73,7 +78,7 @@ class Examiner:
             StoreUnavailable: when one of them cannot be counted exactly.
         """
         first, last = query.edges[0], query.edges[-1]
-        names = list(dict.fromkeys([*fields_of(query.where), *([query.field] if query.field else [])]))
+        names = used_by(query)
         try:
             known = snapshot.session.field_caps([*self._own(), *names, *remote.objects_of(names)])
             self._refuse_times(known)
@@ -88,6 +93,23 @@ class Examiner:
         time = found[self.store.fields.time]
         path = self.store.fields.time if time is None else time.path
         return Fields(path, found[self.store.fields.customer], {name: found[name] for name in names})
+
+    def refuse_differing(self, session: Session, query: CountQuery) -> None:
+        """Raises Unfit for a field that is of one kind in one index and of another in the next.
+
+        By the capabilities of the indices that may have messages of the query's time, whatever their number.
+        """
+        names = used_by(query)
+        filter_ = dsl.within(self.store.fields.time, query.edges[0], query.edges[-1])
+        asked = [*self._own(), *names]
+        known = session.ask(lambda es: es.field_caps(index=session.index, fields=asked, index_filter=filter_))["fields"]
+        for name in asked:
+            classes = {CLASSES[type_] for type_ in known.get(name, ()) if type_ in CLASSES}
+            if len(classes - {"long"} if "double" in classes else classes) > 1:
+                raise Unfit(
+                    f"{name} is mapped as {' and as '.join(sorted(classes))}, so a comparison would miss some; "
+                    "reindex one of the indices, or name fewer of them in `index`"
+                )
 
     def _own(self) -> tuple[str, str]:
         return self.store.fields.time, self.store.fields.customer

@@ -24,7 +24,7 @@ KINDS: Final[Mapping[Class, int]] = {
     "date": kinds.STRING,
     "ip": kinds.STRING,
 }
-_CLASSES: Final[Mapping[str, Class]] = {
+CLASSES: Final[Mapping[str, Class]] = {
     "keyword": "keyword",
     "constant_keyword": "keyword",
     "wildcard": "keyword",
@@ -149,15 +149,15 @@ def _leaf(node: Json, path: str, way: _Way) -> Held:
         if keyword is None:
             raise Unfit(f"{way.field} is mapped as {type_}, which is cut into words; add a keyword to it and reindex")
         return replace(_leaf(node["fields"][keyword], f"{path}.{keyword}", way), analysed=path)
-    if type_ not in _CLASSES:
+    if type_ not in CLASSES:
         reason = _WRONG.get(type_, "which cannot be compared exactly; map it as keyword, long, double, date or ip")
         raise Unfit(f"{way.field} is mapped as {type_}, {reason}")
     _refuse_parameters(node, way.field)
-    return Held(way.field, path, _CLASSES[type_], path, way.nested)
+    return Held(way.field, path, CLASSES[type_], path, way.nested)
 
 
 def _is_keyword(node: Json) -> bool:
-    return _CLASSES.get(str(node.get("type"))) == "keyword" and "normalizer" not in node
+    return CLASSES.get(str(node.get("type"))) == "keyword" and "normalizer" not in node
 
 
 def _refuse_parameters(node: Json, field: str) -> None:

@@ -68,6 +68,19 @@ class Elastic:
         """None: a message whose `_id` is there is refused by Elasticsearch itself, which keeps no note of it."""
         return 0
 
+    def check(self, query: CountQuery) -> None:
+        """Refuses fields that the indices with messages of the query's time hold differently. Costs one request.
+
+        What each index holds is looked at whenever messages of its are counted.
+
+        Raises:
+            StoreUnavailable: with the field and its types, or when the cluster does not answer.
+        """
+        try:
+            self._examiner.refuse_differing(self.session, query)
+        except Unfit as error:
+            raise StoreUnavailable(f"view {query.view}, store {self.name}: {error}") from error
+
     def freshness(self, at: datetime) -> Freshness:
         """The newest message before `at`, when it arrived, and whether it is older than `stale_after`."""
         fields, limit = self.store.fields, self.store.stale_after
@@ -113,14 +126,6 @@ class Elastic:
         newest = answer["arrived"]["newest"]["value"]
         moved = mark if newest is None else max(mark, min(at, from_milliseconds(int(newest))))
         return Changes(_stretches(hours, first, last), moved.isoformat())
-
-    def check(self, query: CountQuery) -> None:
-        """Refuses what `count` would refuse of the fields, as all indices of the query's time hold them.
-
-        Raises:
-            StoreUnavailable: with the reason.
-        """
-        self.session.at_one_instant(lambda snapshot: self._examiner.examine(snapshot, query))
 
     def _changes(self, first: datetime, last: datetime, at: datetime, arrived: dsl.Query, ingested: str) -> Json:
         """What costs as much as arrived, however long the period is: of messages without a stamp a day is looked at."""

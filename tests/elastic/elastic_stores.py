@@ -14,7 +14,7 @@ from elasticsearch import Elasticsearch
 from stores import events_of
 
 from config.models import ElasticsearchStore
-from logviews.elastic.session import Session
+from logviews.elastic.client import connect
 from logviews.elastic.store import PAGE, Elastic
 from logviews.intake.strict import LineRules
 from logviews.reference import Event
@@ -77,6 +77,16 @@ def fill(client: Elasticsearch, name: str, lines: Iterable[str]) -> list[str]:
 
 
 @contextmanager
+def opened(store: ElasticsearchStore, page: int = PAGE) -> Iterator[Elastic]:
+    """A store that can be asked; its connections go with it."""
+    session = connect("logs", store)
+    try:
+        yield Elastic("logs", store, session, page)
+    finally:
+        session.close()
+
+
+@contextmanager
 def load(
     client: Elasticsearch,
     url: str,
@@ -94,8 +104,5 @@ def load(
         taken = fill(client, name, texts)
         store = settings(url, name, **changes)
         rules = LineRules("time", TimeRule("rfc3339", None), "customer", "id", store.types)
-        session = Session("logs", store, client)
-        try:
-            yield Loaded(Elastic("logs", store, session, page), events_of(taken, rules), len(texts) - len(taken))
-        finally:
-            pass
+        with opened(store, page) as elastic:
+            yield Loaded(elastic, events_of(taken, rules), len(texts) - len(taken))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from elastic_stores import fill, index, load, mapping_of, settings
+from elastic_stores import fill, index, load, mapping_of, opened, settings
 from elasticsearch import Elasticsearch
 
 from config import filters
 from ledger.records import Freshness
-from logviews.elastic.session import Session
-from logviews.elastic.store import OVERLAP, Elastic
+from logviews.elastic.store import OVERLAP
 from logviews.store import CountQuery, Member, StoreUnavailable
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
@@ -89,10 +89,10 @@ def test_changes_are_the_hours_that_messages_arrived_in_since_the_mark(
 
     fields = {"time": "time", "customer": "customer", "ingested": "arrived"}
     types = {"arrived": {"type": "date"}}
-    with index(client, {"properties": mapping_of({})["properties"] | types}) as name:
-        store = Elastic(
-            "logs", configured := settings(elasticsearch_url, name, fields=fields), Session("logs", configured, client)
-        )
+    with (
+        index(client, {"properties": mapping_of({})["properties"] | types}) as name,
+        opened(settings(elasticsearch_url, name, fields=fields)) as store,
+    ):
         assert store.changes(asked(), None, START + HOUR * 5).stretches == ((START, START + HOUR * 24),)
         fill(client, name, map(json.dumps, [arriving(1, 1, 2), arriving(2, 2, 2)]))
         mark = store.changes(asked(), (START + HOUR).isoformat(), START + HOUR * 5)
@@ -138,3 +138,17 @@ def test_a_message_that_does_not_say_when_it_arrived_makes_changes_unknown(
         ),
     ):
         loaded.store.changes(asked(), START.isoformat(), START + HOUR)
+
+
+def test_a_field_that_differs_between_buckets_is_refused_for_the_period(
+    client: Elasticsearch, elasticsearch_url: str
+) -> None:
+    first, second = mapping_of({"status": "integer"}), mapping_of({"status": "string"})
+    with index(client, first) as one, index(client, second) as other:
+        fill(client, one, [json.dumps(message(1, START, status=200))])
+        fill(client, other, [json.dumps(message(2, START + HOUR * 30, status="200"))])
+        day = CountQuery("calls", filters.parse({"status": 200}), "messages", None, 0, (START, START + HOUR * 24))
+        with opened(settings(elasticsearch_url, [one, other])) as store:
+            store.check(day)
+            with pytest.raises(StoreUnavailable, match="status is mapped as keyword and as long"):
+                store.check(replace(day, edges=(START, START + HOUR * 48)))

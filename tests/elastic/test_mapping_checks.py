@@ -9,13 +9,11 @@ from typing import Any
 
 import elastic_stores
 import pytest
-from elastic_stores import fill, index, mapping_of, settings
+from elastic_stores import fill, index, mapping_of, opened, settings
 from elasticsearch import Elasticsearch
 
 from config import filters
 from ledger.records import Tally
-from logviews.elastic.session import Session
-from logviews.elastic.store import Elastic
 from logviews.store import CountQuery, StoreUnavailable
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
@@ -59,7 +57,7 @@ def count(
             names.append(made.enter_context(index(client, mappings)))
             assert len(fill(client, names[-1], lines(messages))) == len(messages)
         store = settings(url, names, **changes)
-        return list(Elastic("logs", store, Session("logs", store, client)).count(query))
+        return list(made.enter_context(opened(store)).count(query))
 
 
 KEYWORD = {"type": "keyword"}
@@ -254,10 +252,11 @@ def test_a_keyword_that_was_added_to_a_text_later_is_refused(client: Elasticsear
         client.indices.put_mapping(index=name, properties={"word": {"type": "text", "fields": {"keyword": KEYWORD}}})
         fill(client, name, lines([message(2, word="GET")]))
         store = settings(elasticsearch_url, name)
-        with pytest.raises(
-            StoreUnavailable, match=r"1 message has a value of word from before word\.keyword was mapped"
+        with (
+            opened(store) as elastic,
+            pytest.raises(StoreUnavailable, match=r"a value of word from before word\.keyword was mapped"),
         ):
-            list(Elastic("logs", store, Session("logs", store, client)).count(asked({"word": "GET"})))
+            list(elastic.count(asked({"word": "GET"})))
 
 
 COUNTED: dict[str, tuple[Mapping[str, Any], Sequence[Mapping[str, Any]], CountQuery, int]] = {
