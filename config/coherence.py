@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from itertools import combinations, pairwise
 from typing import Final
 
-from config import literals, mail, monitors, picked
+from config import elastic, literals, mail, monitors, picked
 from config.errors import Problem
-from config.models import Export, FieldCount, MeterPrice, Store, View
+from config.models import ElasticsearchStore, Export, FieldCount, FieldType, MeterPrice, Store, View
 from config.references import Context
 from config.roster import Roster, people
+from config.values import duration_text
 
 _NUMERIC: Final = ("integer", "decimal")
-_HOLDING: Final = {"time": ("time",), "customer": ("string", "ip", "integer"), "id": ("string", "integer")}
+_HOLDING: Final = {
+    "time": ("time",),
+    "ingested": ("time",),
+    "customer": ("string", "ip", "integer"),
+    "id": ("string", "integer"),
+}
 
 
 def check(context: Context) -> Iterator[Problem]:
@@ -22,6 +27,7 @@ def check(context: Context) -> Iterator[Problem]:
     yield from mail.check(context)
     yield from _stores(context)
     yield from picked.check(context)
+    yield from elastic.check(context)
     for tier_name, tier in context.config.tiers.items():
         for meter, price in tier.prices.items():
             yield from _steps(context, price, ("tiers", tier_name, "prices", meter, "overage"))
@@ -35,15 +41,26 @@ def check(context: Context) -> Iterator[Problem]:
 
 def _stores(context: Context) -> Iterator[Problem]:
     for name, store in context.config.stores.items():
-        path = ("stores", name)
         yield from _store_fields(context, name, store)
+        if store.retention is not None and store.retention <= store.lateness:
+            lateness = duration_text(store.lateness)
+            reason = f"stores.{name}.retention: is not longer than the lateness, {lateness}: what is late would be gone"
+            hint = "say how long messages are kept, or state a shorter lateness"
+            yield Problem(context.place("stores", name, "retention"), reason, hint)
+    yield from _embedded_stores(context)
+
+
+def _embedded_stores(context: Context) -> Iterator[Problem]:
+    stores = context.config.embedded_stores
+    for name, store in stores.items():
+        path = ("stores", name)
         if store.zone is not None and (store.time_format.startswith("epoch") or "%z" in store.time_format):
             reason = f"stores.{name}.zone: times in the format {store.time_format} need no zone"
             yield Problem(context.place(*path, "zone"), reason, "remove the key")
         if store.zone is None and "%" in store.time_format and "%z" not in store.time_format:
             reason = f"stores.{name}.time_format: times in this format have no offset, and the store has no zone"
             yield Problem(context.place(*path, "time_format"), reason, "state the zone, such as zone: UTC, or add %z")
-    for (first, one), (second, other) in combinations(context.config.stores.items(), 2):
+    for (first, one), (second, other) in combinations(stores.items(), 2):
         here, there = other.folder.resolve(), one.folder.resolve()
         if here == there or here in there.parents or there in here.parents:
             relation = "is also" if here == there else "overlaps with"
@@ -54,18 +71,15 @@ def _stores(context: Context) -> Iterator[Problem]:
 
 def _store_fields(context: Context, name: str, store: Store) -> Iterator[Problem]:
     used: dict[str, str] = {}
-    for key, field in (("time", store.fields.time), ("customer", store.fields.customer), ("id", store.fields.id)):
-        if field is None:
-            continue
+    fields = {key: field for key in _HOLDING if (field := getattr(store.fields, key, None)) is not None}
+    for key, field in fields.items():
         other = used.setdefault(field, key)
         if other != key:
             reason = f"stores.{name}.fields.{key}: {field!r} is the field of {other} too"
             yield Problem(context.place("stores", name, "fields", key), reason, "name the field that holds it")
-    for key, expected in _HOLDING.items():
-        field = getattr(store.fields, key)
-        declared = store.types.get(field) if field is not None else None
+        declared, expected = store.types.get(field), _HOLDING[key]
         if declared is not None and declared not in expected:
-            reason = f"stores.{name}.types: {field} holds the {key}, and cannot be {declared}"
+            reason = f"stores.{name}.types: {field} is fields.{key}, and cannot be {declared}"
             hint = f"declare it as {expected[0]}, or leave it out"
             yield Problem(context.place("stores", name, "types", field), reason, hint)
 
@@ -101,9 +115,24 @@ def _count(context: Context, name: str, view: View) -> Iterator[Problem]:
         reason = f"views.{name}.count: {view.aggregation} needs numbers, and {view.field} is declared as {declared}"
         hint = f"declare it as integer or decimal in stores.{view.store}.types, or count distinct"
         yield Problem(context.place(*path, "count", view.aggregation), reason, hint)
-    if declared == "decimal" and isinstance(view.count, FieldCount) and view.count.sum and not view.count.scale:
+    if isinstance(store, ElasticsearchStore):
+        yield from _doubles(context, name, view, declared)
+    elif declared == "decimal" and isinstance(view.count, FieldCount) and view.count.sum and not view.count.scale:
         reason = f"views.{name}.count: a sum of decimals needs a scale"
         yield Problem(context.place(*path, "count"), reason, "say how many decimals values may have, such as scale: 2")
+
+
+def _doubles(context: Context, name: str, view: View, declared: FieldType | None) -> Iterator[Problem]:
+    """Elasticsearch adds in doubles, which are exact for whole numbers alone."""
+    hint = "count a field of whole numbers, such as cents or milliseconds"
+    if isinstance(view.count, FieldCount) and view.count.scale:
+        reason = f"views.{name}.count.scale: Elasticsearch cannot add decimals exactly"
+        yield Problem(context.place("views", name, "count", "scale"), reason, hint)
+    elif declared == "decimal" and view.aggregation in ("sum", "average"):
+        reason = (
+            f"views.{name}.count: {view.field} is declared as decimal, and Elasticsearch cannot add decimals exactly"
+        )
+        yield Problem(context.place("views", name, "count", view.aggregation), reason, hint)
 
 
 def _export(context: Context, name: str, export: Export) -> Iterator[Problem]:
@@ -120,19 +149,11 @@ def _settle(context: Context, name: str, export: Export, views: dict[str, View])
     for view in views.values():
         store = context.config.stores.get(view.store)
         if store is not None and "settle" in export.model_fields_set and export.settle < store.lateness:
-            lateness = _length(store.lateness)
+            lateness = duration_text(store.lateness)
             reason = f"exports.{name}.settle: is shorter than the lateness of the store {view.store}, {lateness}"
             hint = f"write settle: {lateness} or more, or leave it out"
             yield Problem(context.place("exports", name, "settle"), reason, hint)
             return
-
-
-def _length(length: timedelta) -> str:
-    seconds = int(length.total_seconds())
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds % size == 0 and seconds >= size:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
 
 
 def _meters(context: Context, name: str, export: Export, views: dict[str, View]) -> Iterator[Problem]:

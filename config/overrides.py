@@ -16,11 +16,11 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from pydantic_settings.sources.utils import parse_env_vars
 
 from config import documents, syntax
+from config.annotations import fields_at, models_at, types_at
 from config.documents import Node
 from config.errors import ConfigError, Place, Problem
 from config.models import Config
 from config.names import nearest
-from config.validation import fields_at, models_at, types_at
 from config.values import Scalar
 
 PREFIX: Final = "TALLYWATCH_"
@@ -80,6 +80,11 @@ def apply(value: dict[str, object], node: Node, env: Mapping[str, str]) -> list[
         for path, written in _leaves(getattr(overrides, section), (section,)):
             _put(value, node, path, written, problems)
     return problems
+
+
+def variable(*path: str) -> str:
+    """The environment variable that overrides the value at this path."""
+    return PREFIX + "__".join(path).upper().replace("-", "_")
 
 
 def _environment(env: Mapping[str, str]) -> Iterator[Written]:

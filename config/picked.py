@@ -14,7 +14,7 @@ _WILD: Final = frozenset("*?[")
 
 def check(context: Context) -> Iterator[Problem]:
     """Every pattern of files that lies in the folder of its store."""
-    for name, store in context.config.stores.items():
+    for name, store in context.config.embedded_stores.items():
         for index, pattern in enumerate(store.read):
             fixed = unwild(pattern)
             if store.folder == fixed or store.folder in fixed.parents:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -62,6 +62,10 @@ def _keys(model: type[BaseModel], above: str) -> Iterator[Key]:
 
 
 def _inside(annotation: Any, path: str) -> Iterator[Key]:
+    models = [kind for kind in _alternatives(annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    if len(models) > 1:
+        yield from _keys_of_kinds(models, path)
+        return
     for kind in _alternatives(annotation):
         if get_origin(kind) is dict:
             yield from _inside(get_args(kind)[1], f"{path}.NAME")
@@ -69,6 +73,26 @@ def _inside(annotation: Any, path: str) -> Iterator[Key]:
             yield from _inside(get_args(kind)[0], f"{path}[]")
         elif isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from _keys(kind, f"{path}.")
+
+
+def _keys_of_kinds(models: Sequence[type[BaseModel]], path: str) -> Iterator[Key]:
+    """The keys of an entry whose `type` tells of which kind it is: what all kinds share, then what each has its own."""
+    keys = {_kind(model): list(_keys(model, f"{path}.")) for model in models}
+    tells = f"{path}.type"
+    description = next(key.description for key in keys[_kind(models[0])] if key.path == tells)
+    yield Key(tells, ", ".join(f"`{kind}`" for kind in keys), None, description)
+    first, *others = keys.values()
+    shared = [key for key in first if all(key in other for other in others)]
+    yield from shared
+    for kind, found in keys.items():
+        for key in found:
+            if key not in shared and key.path != tells:
+                yield replace(key, description=f"`{kind}` only: {key.description}")
+
+
+def _kind(model: type[BaseModel]) -> str:
+    (kind,) = get_args(model.model_fields["type"].annotation)
+    return str(kind)
 
 
 def _alternatives(annotation: Any) -> Iterator[Any]:
@@ -136,7 +160,8 @@ list. Unknown keys are refused. Paths are relative to the file in which they sta
 Keys of `settings` and `stores` can be overridden: `TALLYWATCH_SETTINGS__EMAIL__FOLDER=/var/spool/tallywatch`, or a file
 `tallywatch_settings__email__folder` in the folder that `TALLYWATCH_SECRETS` names (`/run/secrets` where that exists).
 The environment beats secret files, which beat YAML; an empty variable is the same as none. Where several values belong,
-write them in YAML's flow style or as JSON. In a store's name a `-` is written `_`.
+write them in YAML's flow style or as JSON. In a store's name a `-` is written `_`. The keys `password` and `api_key`
+come in no other way: in YAML they are refused.
 
 A roster file is CSV (or YAML: a list) with the columns of `customers[]`, in any order; only `id` is required, an empty
 cell is absent, and aliases and emails are separated by `;`. `until` is the first day *after* the contract.

@@ -6,7 +6,6 @@ has problems (`roster` is None), so that one mistake is not told a hundred times
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -60,6 +59,14 @@ class Context:
             node = self.node.at((*path, index))
             yield value, node.place if node else self.place(*path)
 
+    def repeated(self, values: Sequence[str], *path: str | int) -> Iterator[Problem]:
+        """A problem for each value of a list that stands there already."""
+        seen = set()
+        for value, place in self.each(values, *path):
+            if value in seen:
+                yield Problem(place, f"{'.'.join(map(str, path))}: {value!r} is written twice", "remove one of them")
+            seen.add(value)
+
 
 def check(context: Context) -> Iterator[Problem]:
     """Every unknown or repeated name."""
@@ -91,15 +98,6 @@ def _unknown(kind: str, name: str, valid: Collection[str], place: Place, where: 
     if name not in valid:
         hint = did_you_mean(name, valid, f"the configuration has no {kind}s")
         yield Problem(place, f"{where}: there is no {kind} {name!r}", hint)
-
-
-def _repeated(context: Context, values: Sequence[str], *path: str | int) -> Iterator[Problem]:
-    counts = Counter(values)
-    seen = set()
-    for value, place in context.each(values, *path):
-        if counts[value] > 1 and value in seen:
-            yield Problem(place, f"{'.'.join(map(str, path))}: {value!r} is written twice", "remove one of them")
-        seen.add(value)
 
 
 def _names(context: Context) -> Iterator[Problem]:
@@ -144,7 +142,7 @@ def _view(context: Context, name: str, view: View) -> Iterator[Problem]:
             yield Problem(place, f"{where}.meter: no tier prices a meter {view.meter!r}", hint)
     if isinstance(view.customers, TierSelection):
         path = ("views", name, "customers", "tier")
-        yield from _repeated(context, view.customers.tier, *path)
+        yield from context.repeated(view.customers.tier, *path)
         for tier, place in context.each(view.customers.tier, *path):
             yield from _unknown("tier", tier, context.known("tiers"), place, f"{where}.customers.tier")
         if context.roster is not None and context.roster.open:
@@ -155,7 +153,7 @@ def _view(context: Context, name: str, view: View) -> Iterator[Problem]:
 
 
 def _listed_customers(context: Context, name: str, listed: Sequence[str]) -> Iterator[Problem]:
-    yield from _repeated(context, listed, "views", name, "customers")
+    yield from context.repeated(listed, "views", name, "customers")
     if context.roster is None or context.roster.open:
         return
     for id_, place in context.each(listed, "views", name, "customers"):
@@ -183,8 +181,8 @@ def _monitors(context: Context) -> Iterator[Problem]:
 
 def _route(context: Context, route: Route, path: tuple[str, ...], thresholds: Collection[str]) -> Iterator[Problem]:
     where = ".".join(path)
-    yield from _repeated(context, route.when, *path, "when")
-    yield from _repeated(context, route.to, *path, "to")
+    yield from context.repeated(route.when, *path, "when")
+    yield from context.repeated(route.to, *path, "to")
     for threshold, place in context.each(route.when, *path, "when"):
         yield from _unknown("threshold", threshold, thresholds, place, f"{where}.when")
     for target, place in context.each(route.to, *path, "to"):
@@ -215,6 +213,6 @@ def _template(context: Context, route: Route, path: tuple[str, ...]) -> Iterator
 
 def _exports(context: Context) -> Iterator[Problem]:
     for name, export in context.config.exports.items():
-        yield from _repeated(context, export.views, "exports", name, "views")
+        yield from context.repeated(export.views, "exports", name, "views")
         for view, place in context.each(export.views, "exports", name, "views"):
             yield from _unknown("view", view, context.known("views"), place, f"exports.{name}.views")

@@ -56,6 +56,9 @@ def line_and_column(text: str, index: int) -> tuple[int, int]:
     return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
 
 
+_SECRET_KEY: Final = re.compile(r"(password|api_key)[\"']?\s*:\s*$")
+
+
 def needs_quotes(text: str, index: int) -> tuple[str, str]:
     """Reason and hint for an unquoted value that begins with a character that YAML keeps for itself."""
     line = text[index:].split("\n", 1)[0].rstrip()
@@ -66,6 +69,8 @@ def needs_quotes(text: str, index: int) -> tuple[str, str]:
     if not text[:index].rsplit("\n", 1)[-1].strip(" -{"):
         stops.append(r":(?:\s|$)")  # it is a key
     value = re.split("|".join(stops), line, maxsplit=1)[0].rstrip()
+    if _SECRET_KEY.search(text[:index].rsplit("\n", 1)[-1]):
+        return f"an unquoted value cannot begin with {value[:1]}", "quote it; better, set it outside of the file"
     quoted = value.replace("\\", "\\\\").replace('"', '\\"')
     return f"an unquoted value cannot begin with {value[:1]}", f'quote it: "{quoted}"'
 

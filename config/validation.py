@@ -8,22 +8,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import UnionType
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from config.annotations import Location, fields_at, is_tag, kinds_at
 from config.documents import Node
 from config.errors import Problem
 from config.filters import OPERATORS, FilterError
 from config.models import Config
 from config.names import did_you_mean, nearest
 
-Path = tuple[str | int, ...]
-
+_NO_TYPE: Final = ("union_tag_not_found", "union_tag_invalid")
 _SECTIONS_IN_PARTS: Final = ("settings", "customers")  # kept or dropped whole; the others name by name
 _PLAIN: Final = {
+    **dict.fromkeys(_NO_TYPE, "must be a mapping"),
     "model_type": "must be a mapping",
     "dict_type": "must be a mapping",
     "tuple_type": "must be a list",
@@ -83,7 +83,7 @@ def _without(value: dict[str, object], details: Sequence[ErrorDetails]) -> dict[
     return kept
 
 
-def explain(details: Sequence[ErrorDetails], model: Any, node: Node, prefix: Path = ()) -> list[Problem]:
+def explain(details: Sequence[ErrorDetails], model: Any, node: Node, prefix: Location = ()) -> list[Problem]:
     """The problems that the library's errors mean. `prefix` is where `node` stands in the whole configuration."""
     locations = [detail["loc"] for detail in details]
     problems = []
@@ -96,7 +96,7 @@ def explain(details: Sequence[ErrorDetails], model: Any, node: Node, prefix: Pat
     return problems
 
 
-def _below(location: Path, above: Path) -> bool:
+def _below(location: Location, above: Location) -> bool:
     return len(location) > len(above) and location[: len(above)] == above
 
 
@@ -107,46 +107,73 @@ def _misspelt(missing: ErrorDetails, details: Sequence[ErrorDetails]) -> bool:
     return any(nearest(str(candidate), [str(name)]) for candidate in unknown)
 
 
-def _problem(detail: ErrorDetails, model: Any, root: Node, prefix: Path) -> Problem:
+def _problem(detail: ErrorDetails, model: Any, root: Node, prefix: Location) -> Problem:
     loc, kind = detail["loc"], detail["type"]
     cause = (detail.get("ctx") or {}).get("error")
-    written = tuple(part for part in loc if not _is_tag(part) and part != "[key]")
+    written = tuple(part for part in loc if not is_tag(part) and part != "[key]")
     if isinstance(cause, FilterError):
         written = (*written, *cause.path)
     if kind in ("missing", "extra_forbidden"):
         return _wrong_key(detail, model, root, prefix, written)
+    if kind in _NO_TYPE and isinstance(detail["input"], Mapping):
+        return _wrong_type(detail, model, root, prefix, written)
     node, path = _descend(root, written)
     is_key = bool(loc) and loc[-1] == "[key]"
     place = node.key or node.place if is_key else node.place
     return Problem(place, _lead((*prefix, *path)) + _sentence(detail, cause), _hint(detail, cause))
 
 
-def _wrong_key(detail: ErrorDetails, model: Any, root: Node, prefix: Path, written: Path) -> Problem:
+def _wrong_key(detail: ErrorDetails, model: Any, root: Node, prefix: Location, written: Location) -> Problem:
     """A key that is missing, or one too many."""
     *above, key = written
     parent, path = _descend(root, tuple(above))
     node = parent.children.get(key, parent)
     place, lead = node.key or node.place, _lead((*prefix, *path))
-    fields = dict(fields_at(model, detail["loc"][:-1]))
+    loc = detail["loc"][:-1]
+    fields = dict(fields_at(model, loc))
     if detail["type"] == "missing":
         return Problem(place, f"{lead}{key} is missing", f"{key}: {fields.get(str(key))}")
     if model is Config and not above:
         fields["include"] = None  # it is gone by now, but it may have been meant
-    return Problem(place, f"{lead}unknown key {key!r}", did_you_mean(str(key), fields))
+    kinds = " or ".join(_kinds_with(str(key), model, loc))
+    hint = f"it goes with type: {kinds}" if kinds else did_you_mean(str(key), fields)
+    return Problem(place, f"{lead}unknown key {key!r}", hint)
 
 
-def _lead(path: Path) -> str:
+def _kinds_with(key: str, model: Any, loc: Location) -> Iterator[str]:
+    """The other kinds of the entry at this location that have such a key there."""
+    for depth, tag in enumerate(loc):
+        for kind in kinds_at(model, loc[:depth]) if is_tag(tag) else ():
+            if key in dict(fields_at(model, (*loc[:depth], f"|{kind}", *loc[depth + 1 :]))):
+                yield kind
+
+
+def _wrong_type(detail: ErrorDetails, model: Any, root: Node, prefix: Location, written: Location) -> Problem:
+    """An entry that does not say of which kind it is, or of none that there is."""
+    entry, loc = detail["input"], detail["loc"]
+    node, path = _descend(root, written)
+    lead, kinds = _lead((*prefix, *path)), kinds_at(model, loc)
+    if "type" not in entry:
+        unknown = [key for key in entry if key not in dict(fields_at(model, loc))]
+        misspelt = nearest("type", unknown)
+        if misspelt is not None:
+            child = node.children[misspelt]
+            return Problem(child.key or child.place, f"{lead}unknown key {misspelt!r}", "did you mean type?")
+        return Problem(node.key or node.place, f"{lead}type is missing", f"write type: {' or type: '.join(kinds)}")
+    value, child, lead = entry["type"], node.children["type"], _lead((*prefix, *path, "type"))
+    if value is None:
+        return Problem(child.place, f"{lead}is empty", "write a value, or remove the key")
+    near = nearest(value, kinds) if isinstance(value, str) else None
+    return Problem(child.place, f"{lead}must be one of {', '.join(kinds)}", f"did you mean {near}?" if near else None)
+
+
+def _lead(path: Location) -> str:
     """The dotted path of a value, without places in lists: the line and column tell those."""
     shown = ".".join(part for part in path if isinstance(part, str))
     return f"{shown}: " if shown else ""
 
 
-def _is_tag(part: str | int) -> bool:
-    """Whether a part of a location names a way of writing (see `config.models`) and no key."""
-    return isinstance(part, str) and part.startswith("|")
-
-
-def _descend(root: Node, path: Path) -> tuple[Node, Path]:
+def _descend(root: Node, path: Location) -> tuple[Node, Location]:
     """The innermost node on a path, and how far it is."""
     node = root
     for depth, part in enumerate(path):
@@ -188,46 +215,3 @@ def _hint(detail: ErrorDetails, cause: object) -> str | None:
 
 def _literals(detail: ErrorDetails) -> list[str]:
     return re.findall(r"'([^']*)'", str((detail.get("ctx") or {}).get("expected")))
-
-
-def fields_at(model: Any, loc: Path) -> Iterator[tuple[str, str | None]]:
-    """The keys that the model at this location of the library's has, each with its description."""
-    for found in models_at(model, loc):
-        for name, info in found.model_fields.items():
-            yield info.alias or name, info.description
-
-
-def models_at(annotation: Any, loc: Path) -> Iterator[type[BaseModel]]:
-    """The models that an annotation holds at a location; tags of ways of writing are skipped."""
-    for found in types_at(annotation, loc):
-        if isinstance(found, type) and issubclass(found, BaseModel):
-            yield found
-
-
-def types_at(annotation: Any, loc: Path) -> Iterator[Any]:
-    """The types that an annotation has at a location: classes, with dict and tuple for all their kinds."""
-    rest = tuple(part for part in loc if not _is_tag(part))
-    for inner in _unwrapped(annotation):
-        origin = get_origin(inner) or inner
-        if not rest:
-            yield origin
-        elif origin is dict:
-            yield from types_at(get_args(inner)[1], rest[1:])
-        elif origin is tuple and isinstance(rest[0], int):
-            yield from types_at(get_args(inner)[0], rest[1:])
-        elif isinstance(origin, type) and issubclass(origin, BaseModel):
-            for name, info in origin.model_fields.items():
-                if rest[0] in (name, info.alias):
-                    yield from types_at(info.annotation, rest[1:])
-
-
-def _unwrapped(annotation: Any) -> Iterator[Any]:
-    """The alternatives of an annotation, without None and metadata."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        yield from _unwrapped(get_args(annotation)[0])
-    elif origin in (Union, UnionType):
-        for alternative in get_args(annotation):
-            yield from _unwrapped(alternative)
-    elif annotation is not type(None):
-        yield annotation

@@ -125,6 +125,15 @@ def duration(value: object) -> object:
     return value
 
 
+def duration_text(length: timedelta) -> str:
+    """A duration as it is written, in the largest unit that divides it, and cut to seconds."""
+    seconds = int(length.total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds % size == 0 and seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
 def _zone(value: object) -> object:
     if isinstance(value, str):
         zone_info(value)

@@ -21,7 +21,7 @@ from config.models.monitors import (
 )
 from config.models.people import Customer, Recipient, RosterFile
 from config.models.settings import Email, Settings
-from config.models.stores import EmbeddedStore, FieldType, Store, StoreFields
+from config.models.stores import ElasticsearchFields, ElasticsearchStore, EmbeddedStore, FieldType, Store, StoreFields
 from config.models.tiers import MeterPrice, Step, Tier
 from config.models.views import Aggregation, FieldAggregation, FieldCount, TierSelection, View
 
@@ -32,6 +32,8 @@ __all__ = [
     "Aggregation",
     "Config",
     "Customer",
+    "ElasticsearchFields",
+    "ElasticsearchStore",
     "Email",
     "EmbeddedStore",
     "Export",

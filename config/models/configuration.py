@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field, Tag
@@ -11,7 +12,7 @@ from config.models.monitors import Monitor
 from config.models.people import Customer, Recipient, RosterFile
 from config.models.section import Name, Section, by_shape
 from config.models.settings import Settings
-from config.models.stores import Store
+from config.models.stores import ElasticsearchStore, EmbeddedStore, Store
 from config.models.tiers import Tier
 from config.models.views import View
 
@@ -35,3 +36,13 @@ class Config(Section):
     views: dict[Name, View] = Field(default={}, description="saved filters")
     monitors: dict[Name, Monitor] = Field(default={}, description="what is watched")
     exports: dict[Name, Export] = Field(default={}, description="files for finance")
+
+    @property
+    def embedded_stores(self) -> Mapping[str, EmbeddedStore]:
+        """The log stores of our own, by name."""
+        return {name: store for name, store in self.stores.items() if isinstance(store, EmbeddedStore)}
+
+    @property
+    def elasticsearch_stores(self) -> Mapping[str, ElasticsearchStore]:
+        """The log stores in Elasticsearch, by name."""
+        return {name: store for name, store in self.stores.items() if isinstance(store, ElasticsearchStore)}

@@ -10,9 +10,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from config.standards import EmailAddress, FilePath
 from config.values import one_or_many
 
-_SOME_TEXT = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+SOME_TEXT = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 _ANY_TEXT = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-Names = Annotated[tuple[str, ...], BeforeValidator(one_or_many), Field(min_length=1), WithJsonSchema(_SOME_TEXT)]
+Names = Annotated[tuple[str, ...], BeforeValidator(one_or_many), Field(min_length=1), WithJsonSchema(SOME_TEXT)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(one_or_many), WithJsonSchema(_ANY_TEXT)]
 Addresses = Annotated[tuple[EmailAddress, ...], BeforeValidator(one_or_many), WithJsonSchema(_ANY_TEXT)]
 FilePatterns = Annotated[tuple[FilePath, ...], BeforeValidator(one_or_many), WithJsonSchema(_ANY_TEXT)]
@@ -35,3 +35,9 @@ def _shape(value: object) -> str:
     if isinstance(value, Mapping | BaseModel):
         return "|mapping"
     return "|list" if isinstance(value, list | tuple) else "|text"
+
+
+def by_type(value: object) -> str | None:
+    """Which kind of entry its key `type` names, as the tag of that kind's model; None when it names none."""
+    kind = value.get("type") if isinstance(value, Mapping) else getattr(value, "type", None)
+    return f"|{kind}" if isinstance(kind, str) else None

@@ -42,6 +42,9 @@ class Context:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        from tallywatch.connections import CONNECTIONS
+
+        CONNECTIONS.close()
         if self._database is not None:
             self._database.close()
 

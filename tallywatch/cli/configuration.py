@@ -25,9 +25,11 @@ def check(context: Context) -> None:
 
     Exits 0 when all is well, and 2 with every problem, each with its file, line and column.
     """
+    from config.notes import notes
+
     loaded = context.load()
     click.echo(_summary(loaded))
-    for note in _notes(loaded):
+    for note in notes(loaded):
         click.echo(f"note: {note}")
 
 
@@ -53,26 +55,6 @@ def _files(loaded: Loaded) -> str:
     first, *rest = loaded.files
     more = f" and {counted(len(rest), 'more file')}" if rest else ""
     return f"{first}{more}"
-
-
-def _notes(loaded: Loaded) -> list[str]:
-    """What is allowed and may still surprise."""
-    notes = []
-    for name, monitor in loaded.config.monitors.items():
-        store = loaded.config.views[monitor.view].store
-        if monitor.minima and loaded.config.stores[store].stale_after is None:
-            notes.append(
-                f"monitor {name} tells of low counts, and store {store} has no stale_after: a feed that stops would "
-                "look like customers who did"
-            )
-        if not any("customer" in route.to for route in monitor.notify.values()):
-            continue
-        selected = loaded.roster.selected(loaded.config.views[monitor.view])
-        mute = sum(not customer.emails for customer in selected)
-        if mute:
-            have = "has" if mute == 1 else "have"
-            notes.append(f"monitor {name} tells customers, and {mute:,} of {len(selected):,} {have} no email address")
-    return notes
 
 
 @click.command()

@@ -142,7 +142,7 @@ def _make(directory: Path, screen: Screen, messages: int, everyone: Sequence[Dem
 
 
 def _ingest(loaded: Loaded, database: Database, screen: Screen) -> tuple[IngestReport, ...]:
-    taking = Ingest(STORE, loaded.config.stores[STORE], used_fields(loaded.config, STORE), database)
+    taking = Ingest(STORE, loaded.config.embedded_stores[STORE], used_fields(loaded.config, STORE), database)
     days = month.log_days()
     reports = []
     command = f"tallywatch ingest {STORE} {folder.LOGS}/*"

@@ -33,8 +33,8 @@ def examine(path: Path, now: Clock, *, send_test: bool = False) -> Iterator[Find
         yield from stores.places(loaded)
         if database is not None:
             yield from _guarded(Check.PARTS, lambda: stores.contents(loaded, database, now()))
-            yield from _guarded(Check.CLUSTER, lambda: elastic.examine(loaded, database, now))
-            yield from _guarded(Check.VIEW, lambda: stores.views(loaded, database, now()))
+            silent = yield from _clusters(loaded, database, now)
+            yield from _guarded(Check.VIEW, lambda: stores.views(loaded, database, now(), without=silent))
         yield from people.roster(loaded)
         yield from _of_mail(loaded, database, now, send_test=send_test)
         yield from machine.exports(loaded)
@@ -111,6 +111,16 @@ def _of_the_ledger(loaded: Loaded, database: Database, now: Clock) -> Iterator[F
     yield from _guarded(Check.EVALUATIONS, lambda: state.evaluations(loaded, database, now()))
     yield from _guarded(Check.OUTBOX, lambda: state.outbox(database, now()))
     yield from _guarded(Check.ADDRESSES, lambda: [state.addresses(database)])
+
+
+def _clusters(loaded: Loaded, database: Database, now: Clock) -> Generator[Finding, None, frozenset[str]]:
+    """What there is to say of stores in Elasticsearch; gives the names of those that cannot be counted at all."""
+    silent = set()
+    for finding in _guarded(Check.CLUSTER, lambda: elastic.examine(loaded, database, now)):
+        if finding.state == "failed":
+            silent.add(finding.about.removeprefix("store "))
+        yield finding
+    return frozenset(silent)
 
 
 def _of_mail(loaded: Loaded, database: Database | None, now: Clock, *, send_test: bool) -> Iterator[Finding]:

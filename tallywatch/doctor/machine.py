@@ -98,7 +98,7 @@ def exports(loaded: Loaded) -> Iterator[Finding]:
 
 def disk(loaded: Loaded, database: Database | None) -> Iterator[Finding]:
     """How much room there is, once for each file system that the program writes to."""
-    written = [store.folder for store in loaded.config.stores.values()]
+    written = [store.folder for store in loaded.config.embedded_stores.values()]
     if database is not None and isinstance(database.backend, SQLite):
         written.append(database.backend.path.parent)
     if loaded.config.exports:

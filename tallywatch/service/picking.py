@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from config.load import Loaded
+from config.models import EmbeddedStore
 from ledger.database import Database
 from logviews.embedded.merge import merge_small
 from logviews.fields import used_fields
@@ -27,20 +28,20 @@ log = structlog.get_logger("tallywatch.service.picking")
 
 def picking(loaded: Loaded, database: Database) -> Iterator[Job]:
     """One job per store that reads files."""
-    for name, store in loaded.config.stores.items():
+    for name, store in loaded.config.embedded_stores.items():
         if store.read:
-            yield _pick_up(loaded, database, name)
+            yield _pick_up(loaded, database, name, store)
 
 
 def merging(loaded: Loaded, database: Database) -> Iterator[Job]:
     """One job per embedded store."""
-    for name in loaded.config.stores:
-        yield _merge(loaded, database, name)
+    for name, store in loaded.config.embedded_stores.items():
+        yield _merge(database, name, store)
 
 
-def _pick_up(loaded: Loaded, database: Database, name: str) -> Job:
+def _pick_up(loaded: Loaded, database: Database, name: str, store: EmbeddedStore) -> Job:
     rule, first, following = every(PICK_UP_EVERY)
-    pickup = Pickup(name, loaded.config.stores[name], used_fields(loaded.config, name), database)
+    pickup = Pickup(name, store, used_fields(loaded.config, name), database)
 
     def run(at: datetime) -> str | None:
         # what comes next in the tick is judging, and what lies here unread would look like little usage
@@ -89,11 +90,11 @@ def _tell(loaded: Loaded, database: Database, store: str, problem: PickupProblem
     )
 
 
-def _merge(loaded: Loaded, database: Database, name: str) -> Job:
+def _merge(database: Database, name: str, store: EmbeddedStore) -> Job:
     rule, first, following = every(MERGE_EVERY)
 
     def run(at: datetime) -> str | None:
-        report = merge_small(name, loaded.config.stores[name], database, at)
+        report = merge_small(name, store, database, at)
         if report.merged or report.removed:
             log.info("merged", store=name, parts=report.merged, into=report.made, files_removed=report.removed)
         return None

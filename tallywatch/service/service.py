@@ -22,12 +22,14 @@ from ledger.due import Due
 from ledger.lease import Lease
 from notifiers.channels import Channels
 from notifiers.delivery import Summary, deliver_due
+from tallywatch.connections import CONNECTIONS
 from tallywatch.service import news
 from tallywatch.service.closing import closing, months_to_write, writing
 from tallywatch.service.evaluating import evaluating
 from tallywatch.service.heartbeat import beating
-from tallywatch.service.jobs import Job, retry_at
+from tallywatch.service.jobs import Again, Job, retry_at
 from tallywatch.service.picking import merging, picking
+from tallywatch.service.tallying import Tallying
 from tallywatch.service.watch import Watch
 
 Clock = Callable[[], datetime]
@@ -53,7 +55,7 @@ class Service:
         self._watch = Watch(loaded.files)
         self._channels = Channels()
         self._reload_asked = threading.Event()
-        self._jobs = self._all_jobs(loaded)
+        self._tallying, self._jobs = self._all_jobs(loaded)
 
     def ask_for_reload(self) -> None:
         """Lets the next tick read the configuration again, changed or not."""
@@ -67,10 +69,17 @@ class Service:
         """
         self._lease.check()
         self._reload_if_asked()
+        self._tallying.begin_tick()
+        before: tuple[Job, datetime] | None = None
         for name in self._due_now():
             if self.stopping.is_set():
                 return
-            self._do(name)
+            job = self._jobs[name]
+            # what is evaluated in one go is evaluated as of one instant, so that monitors of one filter count it once
+            shared = before is not None and before[0].together and job.together
+            at = before[1] if before is not None and shared else self.clock()
+            self._do(job, at)
+            before = job, at
 
     def deliver(self) -> Summary:
         """Lets leave what is due in the outbox. What fails waits for its next turn.
@@ -90,8 +99,9 @@ class Service:
         return found
 
     def close(self) -> None:
-        """Gives up the connections of the channels."""
+        """Gives up the connections of the channels and of the log stores."""
         self._channels.close()
+        CONNECTIONS.close()
 
     def next_at(self) -> datetime | None:
         """When something is due next; None when nothing is."""
@@ -99,19 +109,21 @@ class Service:
             entries = due.load(connection)
         return min((entry.at for entry in entries.values()), default=None)
 
-    def _all_jobs(self, loaded: Loaded) -> dict[str, Job]:
+    def _all_jobs(self, loaded: Loaded) -> tuple[Tallying, dict[str, Job]]:
         """In the order of doing: what is new is picked up before it is judged, and judged before a month is closed."""
         jobs: Iterator[Job]
         found: dict[str, Job] = {}
+        tallying = Tallying(loaded, self.database)
         for jobs in (
             picking(loaded, self.database),
-            evaluating(loaded, self.database, self.something_to_deliver.set),
+            tallying.jobs(),
+            evaluating(loaded, self.database, tallying, self.something_to_deliver.set),
             closing(loaded, self.database),
             merging(loaded, self.database),
             beating(loaded, self.database),
         ):
             found.update((job.name, job) for job in jobs)
-        return found
+        return tallying, found
 
     def _due_now(self) -> list[str]:
         """The names of what is due, in the order of doing; what was never done gets its first time."""
@@ -135,20 +147,24 @@ class Service:
         entries.update((entry.name, entry) for entry in new)
         return [name for name in self._jobs if entries[name].at <= at]
 
-    def _do(self, name: str) -> None:
-        job, at = self._jobs[name], self.clock()
+    def _do(self, job: Job, at: datetime) -> None:
+        problem: str | Again | None
         try:
             problem = job.run(at)
         except TallywatchError as error:
             problem = str(error)
         except Exception as error:
             # whatever nobody foresaw in one job must not stop the others
-            log.exception("job failed", job=name)
+            log.exception("job failed", job=job.name)
             problem = f"{type(error).__name__}: {error}"
         self._note(job, at, problem)
 
-    def _note(self, job: Job, at: datetime, problem: str | None) -> None:
-        following = job.following(at)
+    def _note(self, job: Job, at: datetime, outcome: str | Again | None) -> None:
+        following, problem = job.following(at), None
+        if isinstance(outcome, Again):
+            following = min(following, at + outcome.after)
+        else:
+            problem = outcome
         with self.database.begin() as connection:
             before = due.load(connection).get(job.name)
             if before is None:
@@ -182,7 +198,9 @@ class Service:
             self._refused(error)
             return
         self._watch = Watch(loaded.files)
-        self.loaded, self._jobs = loaded, self._all_jobs(loaded)
+        self.loaded = loaded
+        self._tallying, self._jobs = self._all_jobs(loaded)
+        CONNECTIONS.keep_only(loaded.config.elasticsearch_stores)
         log.info("reloaded", files=[str(path) for path in loaded.files])
 
     def _refused(self, error: TallywatchError) -> None:

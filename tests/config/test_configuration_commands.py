@@ -83,6 +83,25 @@ def test_check_counts_customers_and_notes_those_who_cannot_be_told(tmp_path: Pat
     assert "note: monitor m tells customers, and 1 of 2 has no email address\n" in checked.stdout
 
 
+def test_check_notes_what_a_store_may_miss(tmp_path: Path) -> None:
+    (tmp_path / "tallywatch.yaml").write_text(
+        "stores: {s: {type: elasticsearch, hosts: https://localhost:9200, index: a, fields: {time: t, customer: c}}}\n"
+    )
+    checked = tallywatch("check", folder=tmp_path)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert checked.stdout.splitlines()[1:] == [
+        "note: store s has neither fields.ingested nor a lateness: what arrives late would never be noticed, and "
+        "missing in what was counted before"
+    ]
+
+
+@pytest.mark.parametrize("example", sorted(path.name for path in (ROOT / "examples").iterdir() if path.is_dir()))
+def test_an_example_passes_check(example: str) -> None:
+    checked = tallywatch("check", folder=ROOT / "examples" / example)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert "tallywatch.yaml and 1 more file: 1 store" in checked.stdout
+
+
 def test_the_optional_part_of_the_starting_configuration_works_too(tmp_path: Path) -> None:
     text = (ROOT / "config" / "starting.yaml").read_text()
     before, _, after = text.partition("# customers:\n")
@@ -143,6 +162,18 @@ def test_the_schema_names_every_key_of_the_reference() -> None:
     assert not known("settings.zoen")
 
 
+def test_the_schema_of_a_store_is_that_of_the_kind_that_its_type_names() -> None:
+    document = schema()
+    [stores] = document["properties"]["stores"]["patternProperties"].values()
+    kinds = [document["$defs"][str(kind["$ref"]).rsplit("/", 1)[-1]] for kind in stores["oneOf"]]
+    assert [kind["properties"]["type"]["const"] for kind in kinds] == ["embedded", "elasticsearch"]
+    assert all("type" in kind["required"] and kind["additionalProperties"] is False for kind in kinds)
+    embedded, elasticsearch = kinds
+    assert {"folder", "read"} <= embedded["properties"].keys() - elasticsearch["properties"].keys()
+    assert {"hosts", "api_key"} <= elasticsearch["properties"].keys() - embedded["properties"].keys()
+    assert elasticsearch["required"] == ["type", "hosts", "index", "fields"]
+
+
 def test_the_schema_is_printed_as_json(tmp_path: Path) -> None:
     printed = tallywatch("schema", folder=tmp_path)
     assert printed.returncode == 0
@@ -155,6 +186,21 @@ def test_every_key_is_described() -> None:
 
 def test_the_configuration_reference_is_in_step_with_the_models() -> None:
     assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == reference.page()
+
+
+def test_the_reference_says_which_kind_of_store_a_key_belongs_to() -> None:
+    meanings: dict[str, list[str]] = {}
+    for key in reference.every_key():
+        meanings.setdefault(key.path, []).append(key.description)
+    assert [text.split(":")[0] for text in meanings["stores.NAME.folder"]] == ["`embedded` only"]
+    assert [text.split(":")[0] for text in meanings["stores.NAME.hosts"]] == ["`elasticsearch` only"]
+    assert [text.split(":")[0] for text in meanings["stores.NAME.fields.id"]] == [
+        "`embedded` only",
+        "`elasticsearch` only",
+    ]
+    assert meanings["stores.NAME.lateness"] == ["how late a message may still arrive"]
+    [kinds] = [key.type for key in reference.every_key() if key.path == "stores.NAME.type"]
+    assert kinds == "`embedded`, `elasticsearch`"
 
 
 @pytest.mark.parametrize("name", ["settings.database", "stores.NAME.fields.customer", "customers[].until", "include"])
