@@ -1,18 +1,20 @@
-"""A real log with known counts, by the command line: JSON lines, CSV and Parquet give what a plain loop gives."""
+"""A real log with known counts, by the command line: each format and each store gives what a plain loop gives."""
 
 from __future__ import annotations
 
 import csv
 import gzip
 import json
+import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 from click.testing import CliRunner
+from elasticsearch import Elasticsearch
 
 from tallywatch.cli import cli
 
@@ -68,12 +70,23 @@ def as_parquet(messages: Messages, path: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["jsonl", "csv", "parquet"])
-def count(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, messages: Messages) -> Counts:
+def in_elasticsearch(url: str, index: str) -> str:
+    """The configuration with its store there."""
+    own = "    type: embedded\n    folder: events\n"
+    assert own in CONFIGURATION
+    return CONFIGURATION.replace(own, f'    type: elasticsearch\n    hosts: ["{url}"]\n    index: {index}\n')
+
+
+@pytest.fixture(scope="module", params=["jsonl", "csv", "parquet", "elasticsearch"])
+def count(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, messages: Messages
+) -> Iterator[Counts]:
     folder = tmp_path_factory.mktemp(request.param)
-    (folder / "tallywatch.yaml").write_text(CONFIGURATION)
+    index = f"web-{uuid.uuid4().hex}"
+    url = request.getfixturevalue("elasticsearch_url") if request.param == "elasticsearch" else ""
+    (folder / "tallywatch.yaml").write_text(in_elasticsearch(url, index) if url else CONFIGURATION)
     written = {"csv": as_csv, "parquet": as_parquet}
-    log = LOG if request.param == "jsonl" else written[request.param](messages, folder / f"log.{request.param}")
+    log = written[request.param](messages, folder / f"log.{request.param}") if request.param in written else LOG
 
     def run(*arguments: str) -> str:
         answer = CliRunner().invoke(
@@ -94,7 +107,11 @@ def count(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         )
         return {line["customer"]: line["quantity"] for line in lines}
 
-    return counted
+    yield counted
+    if url:
+        with Elasticsearch(url) as client:
+            client.indices.delete(index=index)
+            client.options(ignore_status=404).indices.delete_index_template(name="tallywatch-web")
 
 
 def busiest(counts: dict[str, int], number: int) -> list[tuple[str, int]]:
