@@ -47,10 +47,14 @@ def _refuse_constant(name: str) -> NoReturn:
     raise BadLine(f"{name} is not a JSON number")
 
 
+class Repeating(dict[str, Any]):
+    """An object that was written with a key that comes twice; it holds the first value of each."""
+
+
 def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Of two equal keys in one object the first counts, as in DuckDB's reader."""
     found = dict(pairs)
-    return found if len(found) == len(pairs) else dict(reversed(pairs))
+    return found if len(found) == len(pairs) else Repeating(reversed(pairs))
 
 
 _DECODER: Final = json.JSONDecoder(

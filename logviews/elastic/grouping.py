@@ -213,7 +213,7 @@ class Grouping:
         if grouped != total:
             raise StoreUnavailable(
                 f"store {self.snapshot.session.name}: {total:,} messages were found, and {grouped:,} when they were "
-                f"put into groups by {self.time} and customer; has a message several times?"
+                f"put into groups by {self.time} and customer; has a message several times, or a _doc_count?"
             )
 
 

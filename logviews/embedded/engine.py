@@ -15,6 +15,9 @@ from duckdb.func import SPECIAL
 from logviews.store import StoreUnavailable
 
 MEMORY_LIMIT: Final = "400MB"
+_INTERRUPTED_FUNCTION: Final = (
+    "Invalid Input Error: Python exception occurred while executing the UDF: KeyboardInterrupt"
+)
 
 
 def add_function(
@@ -51,6 +54,11 @@ def is_disk_full(error: duckdb.Error) -> bool:
     """Whether an error of DuckDB says that the disk is full."""
     said = str(error)
     return "No space left" in said or f"errno {errno.ENOSPC}" in said or "File too large" in said
+
+
+def is_interrupt(error: duckdb.Error) -> bool:
+    """Whether Ctrl-C came while the engine worked, or while it called a function of ours."""
+    return isinstance(error, duckdb.InterruptException) or str(error).startswith(_INTERRUPTED_FUNCTION)
 
 
 def unavailable(store: str, error: duckdb.Error) -> StoreUnavailable:

@@ -78,7 +78,7 @@ def merge_small(
         return MergeReport(0, 0, 0)
     try:
         with writing(store.folder, PATIENCE_SECONDS) as staging:
-            staging.sweep(lambda: _paths(name, database))
+            staging.sweep(name, database)
             runs = _runs_of(name, store, database, small_bytes)  # another process may have merged them meanwhile
             merging = _Merging(store, database, staging, at)
             for run in runs:
@@ -206,8 +206,3 @@ def _remove(folder: Path, path: str) -> None:
             columns.unlink()
     with suppress(FileNotFoundError):
         (folder / path).unlink()
-
-
-def _paths(name: str, database: Database) -> set[str]:
-    with database.connect() as reading:
-        return {part.path for role in parts.ROLES for part in parts.of_store(reading, name, role)}

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
-from config.models import EmbeddedStore, FieldType
+from config.models import FieldType, Store
 from logviews.intake.files import Beginning, IngestError, LogFile, opened
 from logviews.messages import MAX_LINE_BYTES
 
@@ -35,7 +35,7 @@ class Rows:
 def csv_to_lines(
     file: LogFile,
     target: Path,
-    store: EmbeddedStore,
+    store: Store,
     after: int = 0,
     refused: Path | None = None,
     skipped: int = 0,
@@ -157,7 +157,7 @@ def _header(path: str, line: str) -> tuple[str, list[str]]:
 class _CellType:
     """How the cells of one column are read."""
 
-    def __init__(self, name: str, store: EmbeddedStore) -> None:
+    def __init__(self, name: str, store: Store) -> None:
         self.path = name.split(".")
         declared = store.types.get(name)
         if name in (store.fields.customer, store.fields.id) or declared in ("string", "time", "ip"):

@@ -12,11 +12,10 @@ from datetime import datetime
 from typing import Final
 
 from config.models import EmbeddedStore
-from ledger import following, parts
+from ledger import following
 from ledger.database import Database
 from ledger.following import Followed, Trouble
-from logviews.intake import looking, sightings
-from logviews.intake.files import IngestPlaceError
+from logviews.intake import failures, looking, sightings
 from logviews.intake.looking import FileTaken, Look
 from logviews.intake.sightings import Sightings
 from logviews.intake.staging import Staging, StoreBusyError, writing
@@ -80,7 +79,7 @@ class Pickup:
 
     def _look(self, staging: Staging, seen: Sightings, at: datetime) -> PickupReport:
         """A look while the store's folder is ours."""
-        staging.sweep(self._paths)
+        staging.sweep(self.name, self.database)
         with self.database.connect() as reading:
             rows = following.files(reading, self.name)
             known = following.troubles(reading, self.name)
@@ -90,9 +89,8 @@ class Pickup:
         try:
             look.work()
         except OSError as error:
-            if error.errno in looking.DISK_FULL:
-                raise looking.disk_full(self.store) from error
-            raise IngestPlaceError(f"{self.store.folder}: cannot be written: {error.strerror or error}") from error
+            folder = self.store.folder
+            raise failures.of_system(f"{folder}: cannot be written", folder, error) from error
         now = look.troubles(known)
         self._note(look, known, now)
         return PickupReport(tuple(look.taken), tuple(_told(one, known) for one in now.values()), look.more)
@@ -107,10 +105,6 @@ class Pickup:
                     following.put_file(writing_, self.name, look.rows[file])
                 following.leave(writing_, self.name, gone)
                 following.put_troubles(writing_, self.name, new, over)
-
-    def _paths(self) -> set[str]:
-        with self.database.connect() as reading:
-            return {part.path for role in parts.ROLES for part in parts.of_store(reading, self.name, role)}
 
 
 def _anything(seen: Sightings, rows: Mapping[str, Followed], known: Mapping[str, Trouble], at: datetime) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,12 +12,11 @@ import duckdb
 from duckdb import DuckDBPyConnection
 from sqlalchemy import Connection
 
-from config.models import EmbeddedStore
 from ledger import following
 from ledger.following import Followed, State, Stretch, Trouble
 from ledger.parts import Role
 from logviews.embedded import engine
-from logviews.intake import contents, files, resume
+from logviews.intake import contents, failures, files, resume
 from logviews.intake.files import IngestError, IngestPlaceError, LogFile, NotAFileError
 from logviews.intake.noting import News
 from logviews.intake.pieces import ChangedMeanwhileError, Cut
@@ -32,13 +30,9 @@ QUIET: Final = timedelta(seconds=60)
 FORGOTTEN_AFTER: Final = timedelta(days=7)
 """How long a file that is gone is remembered by its inode; its content is known for good."""
 
-DISK_FULL: Final = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-"""What the system says when there is no room for parts."""
-
 _COMPRESSED_PIECES: Final = 4  # a compressed file is read from its beginning for each piece, so there are fewer
 _LEAST_BYTES: Final = 1 << 20
 _EVERYTHING: Final = 1 << 62
-OUTSIDE: Final = (duckdb.IOException, duckdb.OutOfMemoryException)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +116,7 @@ class Look:
             denied = isinstance(error.__cause__, PermissionError)
             self._refuse(one, row, str(error), "denied" if denied else "refused")
         except OSError as error:
-            if error.errno in DISK_FULL or str(error.filename or "").startswith(str(self.taking.store.folder)):
+            if failures.is_disk_full(error) or str(error.filename or "").startswith(str(self.taking.store.folder)):
                 raise
             self._refuse(one, row, f"{one.path}: cannot be read: {error.strerror or error}", "denied")
 
@@ -165,13 +159,7 @@ class Look:
                     raise
                 self._put(_seen(one, row, self.at, "waiting"))  # it may still be being written
             except duckdb.Error as error:
-                if engine.is_disk_full(error):
-                    raise disk_full(self.taking.store) from error
-                if isinstance(error, duckdb.InterruptException):
-                    raise KeyboardInterrupt from error
-                # what fails around a file (a part out of reach, no memory) is not its fault: it is not refused for it
-                kind = IngestPlaceError if isinstance(error, OUTSIDE) else IngestError
-                raise kind(f"{log.name}: cannot be taken in: {str(error).splitlines()[0]}") from error
+                raise failures.of_engine(log.name, self.taking.store.folder, error) from error
 
     def _quiet(self, one: Sighting, row: Followed | None) -> bool:
         return row is not None and unchanged(one, row) and self.at - row.since >= QUIET
@@ -195,7 +183,9 @@ class Look:
             self.rows[one.file] = news.write(writing, self.taking.name, head, part_ids, self.at)
 
         if piece is not None:
-            found = self.taking.take(connection, log, piece.lines, piece.passed, self.at, noted)
+            found = self.taking.take(
+                connection, self.taking.registered(), log, piece.lines, piece.passed, self.at, noted
+            )
             self._left -= piece.stretch.bytes
             self.more |= piece.more
             if found.new or found.duplicates:
@@ -289,8 +279,3 @@ def worth_a_look(one: Sighting, row: Followed | None, at: datetime) -> bool:
     if not unchanged(one, row):
         return True
     return row.state in ("new", "more") or (row.state == "waiting" and at - row.since >= QUIET)
-
-
-def disk_full(store: EmbeddedStore) -> IngestPlaceError:
-    """What is raised when there is no room for parts."""
-    return IngestPlaceError(f"{store.folder}: the disk is full; nothing was taken in")

@@ -9,13 +9,14 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ledger import clock
+from ledger import clock, parts
+from ledger.database import Database
 from logviews.intake import files
 from logviews.intake.files import IngestPlaceError
 
@@ -49,19 +50,20 @@ class Staging:
         """Says that the ledger knows everything that was moved."""
         (self.folder / _MOVING).unlink(missing_ok=True)
 
-    def sweep(self, registered: Callable[[], Collection[str]]) -> None:
+    def sweep(self, name: str, database: Database) -> None:
         """Removes what was moved into place and never registered, by a crash or by a ledger that refused.
 
         Only what was noted before it was moved, because a folder that somebody opens with another ledger is full of
-        parts that this ledger does not know. `registered` is asked for what it knows only when there is a note.
+        parts that this ledger does not know. The ledger is asked what it knows of the store only when there is a note.
         """
         moving = self.folder / _MOVING
         if not moving.is_file():
             return
-        known = registered()
-        for name in moving.read_text(encoding="utf-8").splitlines():
-            if name not in known:
-                (self.store / name).unlink(missing_ok=True)
+        with database.connect() as reading:
+            known = {part.path for role in parts.ROLES for part in parts.of_store(reading, name, role)}
+        for target in moving.read_text(encoding="utf-8").splitlines():
+            if target not in known:
+                (self.store / target).unlink(missing_ok=True)
         moving.unlink()
 
     def sweep_columns(self) -> None:

@@ -10,9 +10,9 @@ import ipaddress
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
-from config.models import EmbeddedStore, FieldType
+from config.models import EmbeddedStore, FieldType, Store
 from config.values import instant
 from logviews.messages import (
     MAX_LINE_BYTES,
@@ -35,6 +35,18 @@ _TYPE_NAMES: Final[Mapping[FieldType, str]] = {
     "time": "an RFC 3339 time with an offset",
     "ip": "an IP address",
 }
+
+
+class Rules(Protocol):
+    """What a line must be."""
+
+    def check(self, line: str) -> Message:
+        """The message of a line that is fit to enter.
+
+        Raises:
+            BadLine: with column and reason.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +99,11 @@ class LineRules:
             raise BadLine(f"the message has {number} {field}, by which it is known again", column_of(line, field))
 
 
-def rules_of(store: EmbeddedStore) -> LineRules:
-    """The rules that a store's configuration states."""
+def rules_of(store: Store) -> LineRules:
+    """The rules that a store's configuration states. Elasticsearch takes RFC 3339 times with an offset only."""
     return LineRules(
         time_field=store.fields.time,
-        time=TimeRule(store.time_format, store.zone),
+        time=TimeRule(store.time_format, store.zone) if isinstance(store, EmbeddedStore) else TimeRule(),
         customer_field=store.fields.customer,
         id_field=store.fields.id,
         types=store.types,
@@ -139,7 +151,7 @@ def column_of(line: str, field: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ScannedLine:
-    """One line that is not blank: its number, where it lies in the stream, its content, and what is wrong with it.
+    """One line that is not blank: its number, where it lies in the stream, its content, and its message or a problem.
 
     `content` has no byte order mark and no line end, and is empty when the line is too long to be held.
     """
@@ -149,9 +161,10 @@ class ScannedLine:
     end: int
     content: bytes
     problem: BadLine | None
+    message: Message | None = None
 
 
-def scan(stream: BinaryIO, rules: LineRules) -> Iterator[ScannedLine]:
+def scan(stream: BinaryIO, rules: Rules) -> Iterator[ScannedLine]:
     """Reads a stream line by line; costs some 10 µs a line, and at most the longest allowed line in memory."""
     number, end = 0, 0
     while line := stream.readline(MAX_LINE_BYTES + 2):
@@ -167,14 +180,15 @@ def scan(stream: BinaryIO, rules: LineRules) -> Iterator[ScannedLine]:
             line = line.removeprefix(b"\xef\xbb\xbf")
         content = line.rstrip(b"\r\n")
         if content.strip():
-            yield ScannedLine(number, start, end, content, _problem(content, rules))
+            yield _checked(number, start, end, content, rules)
 
 
-def _problem(content: bytes, rules: LineRules) -> BadLine | None:
+def _checked(number: int, start: int, end: int, content: bytes, rules: Rules) -> ScannedLine:
     try:
-        rules.check(content.decode())
+        message = rules.check(content.decode())
     except UnicodeDecodeError as error:
-        return BadLine("not UTF-8 text", len(content[: error.start].decode()) + 1)
+        problem = BadLine("not UTF-8 text", len(content[: error.start].decode()) + 1)
+        return ScannedLine(number, start, end, content, problem)
     except BadLine as error:
-        return error
-    return None
+        return ScannedLine(number, start, end, content, error)
+    return ScannedLine(number, start, end, content, None, message)

@@ -6,7 +6,7 @@ What else has to be noted with the parts is written in the same transaction, so 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,8 +23,10 @@ from logviews.embedded import engine
 from logviews.fields import fixed_reading, read_as
 from logviews.intake import identity, refusals, strict
 from logviews.intake.files import IngestError, LogFile
+from logviews.intake.refusals import SetApart
 from logviews.intake.scribe import Described, Scribe
 from logviews.intake.staging import Staging
+from logviews.intake.strict import LineRules
 
 Noted = Callable[[Connection, Mapping[Role, int]], None]
 """Writes what is to be noted with parts, given their ids by role."""
@@ -37,6 +39,7 @@ class Taken:
     new: int
     duplicates: int
     conflicts: int
+    conflicting_ids: tuple[str, ...]  # at most ten
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,43 +53,72 @@ class Taking:
     staging: Staging
 
     def take(
-        self, connection: DuckDBPyConnection, log: LogFile, lines: Path, passed: int, at: datetime, noted: Noted
+        self,
+        connection: DuckDBPyConnection,
+        registered: Sequence[Part],
+        log: LogFile,
+        lines: Path,
+        passed: int,
+        at: datetime,
+        noted: Noted | None,
+        apart: SetApart | None = None,
     ) -> Taken:
         """Takes JSON lines in, all or nothing.
 
         Args:
             connection: where to work.
+            registered: what `registered` gives now.
             log: what the lines are of.
             lines: the lines.
             passed: how many lines of the log come before them.
             at: when they are taken in.
-            noted: writes what is to be noted with the parts.
+            noted: writes what is to be noted with the parts, also where there are none.
+            apart: where bad lines go; without, the first one refuses all.
 
         Raises:
             IngestError: for a bad line, with its place.
+            IngestPlaceError: when bad lines cannot be written where they were asked for.
             duckdb.Error: when the engine fails: the disk is full, or it was interrupted.
         """
-        registered = self.registered()
-        rules = strict.rules_of(self.store)
-        scribe, part = Scribe(connection, self.store, self.fields, rules), self.staging.path("part.parquet")
+        scribe, part = Scribe(connection, self.store, self.fields, self._rules), self.staging.path("part.parquet")
         scribe.register()
-        try:
-            scribe.write_lines(lines, part)
-        except duckdb.Error as error:
-            if engine.is_disk_full(error) or isinstance(error, duckdb.InterruptException):
-                raise
-            clean = self.staging.path("clean.jsonl")
-            refusals.sift(log, lines, passed, rules, clean, None)
-            lines = clean
-            scribe.write_lines(lines, part)
-        sorted_ = identity.separate(
+        written = self._write(scribe, part, log, lines, passed, apart)
+        if apart:
+            apart.keep()
+        found = identity.separate(
             connection,
             [self.store.folder / known.path for known in registered],
             part,
             self.store.fields.id is not None,
             scribe.write,
-            lambda: scribe.write_in_order(lines, part),
+            lambda: scribe.write_in_order(written, part),
         )
+        self._publish(scribe, found, log, at, noted)
+        return Taken(found.new, found.duplicates, found.conflicts, found.conflicting_ids)
+
+    @property
+    def _rules(self) -> LineRules:
+        return strict.rules_of(self.store)
+
+    def _write(
+        self, scribe: Scribe, part: Path, log: LogFile, lines: Path, passed: int, apart: SetApart | None
+    ) -> Path:
+        """Writes the part; gives the lines that it was made of: those that were given, or the good ones of them."""
+        try:
+            scribe.write_lines(lines, part)
+        except duckdb.Error as error:
+            if engine.is_disk_full(error) or engine.is_interrupt(error):
+                raise
+            clean = self.staging.path("clean.jsonl")
+            refusals.sift(log, lines, passed, self._rules, clean, apart)
+            scribe.write_lines(clean, part)
+            return clean
+        return lines
+
+    def _publish(
+        self, scribe: Scribe, found: identity.Separated, log: LogFile, at: datetime, noted: Noted | None
+    ) -> None:
+        """Moves parts to their places and registers them, in one transaction with what is noted with them."""
         ready = [
             placed(
                 self.staging,
@@ -94,17 +126,20 @@ class Taking:
                 scribe.describe(path),
                 Part(
                     store=self.name, sha256="", path="", role=role, rows=0,
-                    conflicts=sorted_.conflicts if role == "duplicates" else 0,
+                    conflicts=found.conflicts if role == "duplicates" else 0,
                     min_time=at, max_time=at, ingested_at=at, source=log.name, fields=self.fields,
                     read_as=read_as(self.store),
                 ),
             )
-            for role, path in sorted_.files
+            for role, path in found.files
         ]  # fmt: skip
+        if not ready and noted is None:
+            return
         with self.database.begin() as writing:
-            noted(writing, {part.role: parts.add(writing, part, kinds) for part, kinds in ready})
+            ids = {part.role: parts.add(writing, part, kinds) for part, kinds in ready}
+            if noted:
+                noted(writing, ids)
         self.staging.registered()
-        return Taken(sorted_.new, sorted_.duplicates, sorted_.conflicts)
 
     def registered(self) -> tuple[Part, ...]:
         """The store's parts of messages, all read by the fields that the configuration states.

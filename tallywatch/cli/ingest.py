@@ -1,4 +1,4 @@
-"""`tallywatch ingest`: log files into an embedded store."""
+"""`tallywatch ingest`: log files into a store."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import fcntl
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +17,12 @@ import click
 from tallywatch.cli.common import Context, chosen, format_option, output
 
 if TYPE_CHECKING:
+    from config.load import Loaded
+    from config.models import ElasticsearchStore, EmbeddedStore
     from logviews.intake.ingest import IngestReport
+
+    _TellProgress = Callable[[str], None]
+    _Take = Callable[["_Given", _TellProgress], IngestReport]
 
 _SPOOL = "stdin-"
 COLUMNS = ("file", "new", "duplicates", "conflicts", "skipped", "resumed")
@@ -47,14 +53,14 @@ def ingest(
     written_as: Literal["jsonl", "csv", "parquet"] | None,
     format_: str,
 ) -> None:
-    """Take log files into an embedded STORE: JSON lines, CSV or Parquet, plain, gzip or zstd; - reads standard input.
+    """Take log files into a STORE: JSON lines, CSV or Parquet, plain, gzip or zstd; - reads standard input.
 
-    All of a file or nothing; each message once. A bad line refuses its file, with its line and column.
+    Each message once; a bad line refuses its file, with its line and column. An embedded store takes all of a file or
+    nothing. In Elasticsearch a file that was cut short is completed by taking it in again.
     """
     from config.errors import UsageError
-    from logviews.fields import used_fields
+    from config.models import EmbeddedStore
     from logviews.intake.files import recognise
-    from logviews.intake.ingest import Ingest
 
     loaded = context.load()
     settings = chosen("store", store, loaded.config.stores)
@@ -63,12 +69,15 @@ def ingest(
     for name in files:
         if name != "-":
             recognise(Path(name))  # before the first is taken in, so that a mistyped name is only that
-    taking = Ingest(store, settings, used_fields(loaded.config, store), context.database(loaded))
+    if isinstance(settings, EmbeddedStore):
+        take = _into_embedded(context, loaded, store, settings)
+    else:
+        take = _into_elasticsearch(context, store, settings)
     reports: list[IngestReport] = []
     try:
         for number, name in enumerate(files, 1):
-            with _given(name, settings.folder) as path, _progress(f"{name} ({number} of {len(files)})"):
-                reports.append(taking.take(path, context.now(), skip_bad, "-" if name == "-" else None, written_as))
+            with _progress(f"{name} ({number} of {len(files)})") as tell:
+                reports.append(take(_Given(name, skip_bad, written_as), tell))
     finally:
         if reports:
             output(({column: getattr(report, column) for column in COLUMNS} for report in reports), format_, COLUMNS)
@@ -76,8 +85,51 @@ def ingest(
             _tell(report, skip_bad)
 
 
+@dataclass(frozen=True)
+class _Given:
+    """One file as the command was given it."""
+
+    file: str
+    skip_bad: Path | None
+    written_as: Literal["jsonl", "csv", "parquet"] | None
+
+    @property
+    def name(self) -> str | None:
+        """What it is called in sentences, where that is not its path."""
+        return "-" if self.file == "-" else None
+
+
+def _into_embedded(context: Context, loaded: Loaded, store: str, settings: EmbeddedStore) -> _Take:
+    from logviews.fields import used_fields
+    from logviews.intake.ingest import Ingest
+
+    taking = Ingest(store, settings, used_fields(loaded.config, store), context.database(loaded))
+
+    def take(given: _Given, _: _TellProgress) -> IngestReport:
+        with _path(given.file, settings.folder) as path:
+            return taking.take(path, context.now(), given.skip_bad, given.name, given.written_as)
+
+    return take
+
+
+def _into_elasticsearch(context: Context, store: str, settings: ElasticsearchStore) -> _Take:
+    from logviews.elastic.ingest import ElasticIngest
+    from logviews.elastic.target import write_index
+    from logviews.intake.scratch import scratch
+    from tallywatch.connections import CONNECTIONS
+
+    write_index(store, settings)  # before standard input is read
+    taking = ElasticIngest(store, settings, CONNECTIONS.of(store, settings).session, context.now)
+
+    def take(given: _Given, tell: _TellProgress) -> IngestReport:
+        with scratch() as folder, _path(given.file, folder) as path:
+            return taking.take(path, given.skip_bad, given.name, given.written_as, tell)
+
+    return take
+
+
 @contextmanager
-def _given(name: str, folder: Path) -> Iterator[Path]:
+def _path(name: str, folder: Path) -> Iterator[Path]:
     """The file of that name; standard input as a file of its own, because it is read more than once."""
     if name != "-":
         yield Path(name)
@@ -112,14 +164,15 @@ def _remove_abandoned(folder: Path) -> None:
 
 
 @contextmanager
-def _progress(text: str) -> Iterator[None]:
+def _progress(text: str) -> Iterator[_TellProgress]:
+    """Shows on a terminal what is being done, and what is told of it."""
     if not sys.stderr.isatty():
-        yield
+        yield lambda _: None
         return
     from rich.console import Console
 
-    with Console(stderr=True).status(f"Taking in {text} …"):
-        yield
+    with Console(stderr=True).status(f"Taking in {text} …") as status:
+        yield lambda said: status.update(f"Taking in {text}: {said} …")
 
 
 def _tell(report: IngestReport, skip_bad: Path | None) -> None:
