@@ -1,4 +1,4 @@
-"""What tests of several rooms share: the databases that the ledger can live in, each a real one."""
+"""What tests of several rooms share: the databases that the ledger can live in, and Elasticsearch, each a real one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from elasticsearch_server import shared_server
+from elasticsearch_wanted import NO_ELASTICSEARCH, or_left_out
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +51,34 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'ledger.db'}"
     found: str = request.getfixturevalue("postgresql_url")
     return found
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_url(test_run: Path) -> Iterator[str]:
+    """The URL of a real Elasticsearch 9: ELASTICSEARCH_URL, or one that is started once for the whole test run.
+
+    All tests share it: they use index names of their own, and delete their indices. Where there is none, the tests are
+    skipped, and the closing summary says why; with TALLYWATCH_TEST_REQUIRE_ELASTICSEARCH=1 they fail.
+    """
+    with or_left_out(shared_server(test_run)) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def test_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this test run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if hasattr(request.config, "workerinput") else base  # workers have a folder each in the run's
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says at the end what was not tested for want of Elasticsearch."""
+    skipped = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", ())]
+    reasons = [reason for reason in skipped if NO_ELASTICSEARCH in reason]
+    if reasons:
+        found = reasons[0].partition(NO_ELASTICSEARCH)[2]
+        terminalreporter.section("Elasticsearch")
+        terminalreporter.write_line(f"{len(reasons)} tests need an Elasticsearch and were left out: {found}")
 
 
 def _with_database(url: str, name: str) -> str:

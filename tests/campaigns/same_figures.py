@@ -3,7 +3,9 @@
 The demo's month with the reference case in it is taken in, evaluated on October's mornings, closed and exported by the
 commands, once with each store. With `--small`, the month has the customers A, B and D and few others.
 
-    python tests/campaigns/same_figures.py --url http://localhost:9200
+    python tests/campaigns/same_figures.py
+
+Without `--url` and ELASTICSEARCH_URL, a server is started for it.
 """
 
 from __future__ import annotations
@@ -15,11 +17,17 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from campaign import run_to_end
+from campaign import ROOT, run_to_end
 from elasticsearch import Elasticsearch
+
+sys.path.insert(0, str(ROOT / "tests/elastic"))  # as pytest has it
+sys.path.insert(0, str(ROOT))
+
+from elasticsearch_server import shared_server
 
 from tallywatch.demo import folder, logs, month
 from tallywatch.demo.customers import DemoCustomer, customers, roster_csv
@@ -101,15 +109,18 @@ def compare(work: Path, url: str, messages: int, everyone: tuple[DemoCustomer, .
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--url", default=os.environ.get("ELASTICSEARCH_URL", "http://localhost:9200"))
+    parser.add_argument("--url", default=os.environ.get("ELASTICSEARCH_URL"))
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--small", action="store_true")
     options = parser.parse_args()
     everyone = customers()
     if options.small:
         everyone = tuple(one for one in everyone if one.id in ("A", "B", "D"))
-    with tempfile.TemporaryDirectory(prefix="figures-") as work:
-        compare(Path(work), options.url, options.messages, everyone)
+    with tempfile.TemporaryDirectory(prefix="figures-") as work, ExitStack() as until_the_end:
+        folder_of_server = Path(work) / "server"
+        folder_of_server.mkdir()
+        url = options.url or until_the_end.enter_context(shared_server(folder_of_server))
+        compare(Path(work), url, options.messages, everyone)
 
 
 if __name__ == "__main__":
