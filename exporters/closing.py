@@ -10,9 +10,9 @@ from typing import Literal
 from config.errors import TallywatchError
 from config.roster import byte_order
 from config.values import zone_info
-from exporters.review import CANNOT_FALL, breaks, held
+from exporters.review import CANNOT_FALL, breaks, differs, held
 from exporters.seal import file_path, render, seal_of
-from exporters.statements import Accounts, Draft, figures, named
+from exporters.statements import Accounts, Draft, named
 from ledger import audit, definitions, statements
 from ledger.database import Database
 from ledger.statements import Approval, SealedStatement, Statement, StatementKey
@@ -128,7 +128,7 @@ def seal(database: Database, draft: Draft, *, at: datetime, approved: Approval, 
                 "sha256": file.sha256,
                 "approved": approved,
                 "definitions": dict(head.definitions),
-                "integrity": {item.view: figures(item) for item in draft.integrity},
+                "integrity": draft.figures,
             },
         )
     return True
@@ -145,7 +145,7 @@ def _looked_at(database: Database, accounts: Accounts, key: StatementKey, *, app
     draft = accounts.draft(key)
     with database.connect() as connection:
         told = statements.stated_quantities(connection, compared, accounts.start(key))
-        reason = held(draft, told, export.tolerance)
+        reason = held(draft, told, export.tolerance) or differs(draft, export.tolerance)
         covered = statements.covered(connection, key.export, _around(key.month))
         draft = replace(draft, concerns=(*draft.concerns, *breaks(draft, covered, accounts.roster)))
     if reason is not None:

@@ -12,7 +12,7 @@ from config.errors import UsageError
 from exporters import manifest
 from exporters.disk import Written, hash_of, remove, replace, told
 from exporters.seal import file_name, render, seal_of
-from exporters.statements import Draft, figures
+from exporters.statements import Draft
 from ledger import statements
 from ledger.database import Database
 from ledger.statements import StatementKey
@@ -103,6 +103,6 @@ def _entry(draft: Draft, content: bytes, counted_to: datetime) -> manifest.Entry
         event_cutoff=draft.event_cutoff,
         ingest_cutoff=draft.ingest_cutoff,
         definitions={item.label: item.hash for item in draft.definitions},
-        integrity={item.view: figures(item) for item in draft.integrity},
+        integrity=draft.figures,
         counted_to=min(counted_to, draft.event_cutoff),
     )

@@ -12,8 +12,9 @@ from config.values import zone_info
 from exporters.statements import Draft, named
 from ledger.periods import day_start
 from ledger.quantities import decimal_text
-from ledger.records import Period
+from ledger.records import Period, Quantity
 from ledger.statements import Covered, Stated
+from logviews.tallies.comparing import Difference
 
 CANNOT_FALL: Final[tuple[Aggregation, ...]] = ("messages", "distinct", "sum", "max")
 """What only grows within a period (a sum as long as no value is negative), so that less means missing messages."""
@@ -41,6 +42,40 @@ def held(draft: Draft, stated: Iterable[Stated], tolerance: int) -> str | None:
         f"{draft.key} is held: notices stated more than is counted now, beyond the tolerance of {tolerance}: {people}; "
         f"find out which messages are missing, or raise exports.{draft.key.export}.tolerance"
     )
+
+
+def differs(draft: Draft, tolerance: int) -> str | None:
+    """Why a draft must not be sealed: what it counts of somebody and what was watched of them differ by more than
+    `tolerance`. None when nobody's do, or no tallies are kept."""
+    people = [
+        f"{one.customer} (watched {_said(one.tallied)}, counted {_said(one.counted)})"
+        for differing in draft.differences.values()
+        for one in differing
+        if _beyond(one, tolerance)
+    ]
+    if not people:
+        return None
+    views = " ".join(draft.differences)
+    return (
+        f"{draft.key} is held: the logs come to something else than was watched while they came in, beyond the "
+        f"tolerance of {tolerance}: {named(people)}; find out what became of the messages; then run tallywatch recount "
+        f"VIEW --period {draft.key.month} (views: {views}), and close again; or raise "
+        f"exports.{draft.key.export}.tolerance"
+    )
+
+
+def _beyond(one: Difference, tolerance: int) -> bool:
+    if one.tallied is None or one.counted is None:
+        return one.tallied != one.counted
+    if one.bound:
+        return one.counted > one.tallied + tolerance
+    return not -tolerance <= one.counted - one.tallied <= tolerance
+
+
+def _said(quantity: Quantity | None) -> str:
+    if quantity is None or isinstance(quantity, int):
+        return str(quantity or 0)
+    return decimal_text(quantity, 6)
 
 
 def breaks(draft: Draft, covered: Iterable[Covered], roster: Roster) -> Iterator[str]:

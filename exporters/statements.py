@@ -5,8 +5,8 @@ A statement is first a draft, which depends on the logs and on the configuration
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
@@ -16,13 +16,16 @@ from config.errors import TallywatchError
 from config.models import Config
 from config.roster import Roster, RosterCustomer, byte_order
 from exporters import pricing
+from exporters.counts import Counts
 from exporters.layouts import layout_named
 from ledger.definitions import Definition, define
 from ledger.periods import day_start, period_of_month
 from ledger.records import Period
 from ledger.statements import Approval, Line, Statement, StatementKey
-from logviews.readings import Integrity, ViewCount, count_view
+from logviews.readings import Integrity, ViewCount
 from logviews.store import LogStore
+from logviews.tallies.comparing import Difference
+from logviews.tallies.keeper import Keeper
 
 _NAMED: Final = 10  # customers that a sentence names before it counts the rest
 
@@ -45,6 +48,19 @@ class Draft:
     integrity: tuple[Integrity, ...]
     lines: tuple[Line, ...]
     concerns: tuple[str, ...]
+    differences: Mapping[str, tuple[Difference, ...]] = field(default_factory=dict)
+    """View -> whose tallies differ from this count; a view of which no tallies are kept is not among them."""
+
+    @property
+    def figures(self) -> dict[str, dict[str, Any]]:
+        """View -> its integrity figures as plain JSON. `difference` is by how many messages this count and the tallies
+        differ, customer by customer; None where none are kept."""
+        found = {}
+        for item in self.integrity:
+            differing = self.differences.get(item.view)
+            number = sum(abs(one.counted_messages - one.tallied_messages) for one in differing or ())
+            found[item.view] = figures(item) | {"difference": None if differing is None else number}
+        return found
 
     def statement(self, closed_at: datetime, approved: Approval) -> Statement:
         """The head of the statement that this draft becomes."""
@@ -58,7 +74,7 @@ class Draft:
             event_cutoff=self.event_cutoff,
             ingest_cutoff=self.ingest_cutoff,
             definitions={item.label: item.hash for item in self.definitions},
-            integrity={item.view: figures(item) for item in self.integrity},
+            integrity=self.figures,
         )
 
 
@@ -67,6 +83,7 @@ class Accounts:
     """The statements that a configuration asks for, as of `at`. `until` cuts the counts of a provisional draft.
 
     A view is counted once per month and billing day, however many exports state it, so that they state the same.
+    `keeper_of` gives the keeper of a view's tallies, with which what is closed is compared.
     """
 
     config: Config
@@ -74,6 +91,7 @@ class Accounts:
     store_named: Callable[[str], LogStore]
     at: datetime
     until: datetime | None = None
+    keeper_of: Callable[[str], Keeper] | None = None
 
     def keys(self, month: str, exports: Iterable[str]) -> tuple[StatementKey, ...]:
         """The statements of a month, one per export and billing day of a customer whose contract overlaps it."""
@@ -117,8 +135,8 @@ class Accounts:
         ingested = self._ingest_cutoff(export.views)  # before counting: everything up to it is in the count
         exponent = pricing.exponent(settings.currency)
         priced = layout_named(export.layout).priced
-        counts = {name: self._count(name, key) for name in export.views}
-        lines = [line for name in export.views for line in self._lines(key, name, counts[name], exponent, priced)]
+        counts = {name: self._counts.of(name, key) for name in export.views}
+        lines = [line for name in export.views for line in self._lines(key, name, counts[name].count, exponent, priced)]
         lines.sort(key=lambda line: byte_order(line.customer))
         self._check_complete(key, lines)
         tiers = sorted({line.tier for line in lines if line.tier in self.config.tiers})
@@ -134,9 +152,10 @@ class Accounts:
                 *(define("tier", name, self.config.tiers[name]) for name in tiers),
                 self._roster_definition,
             ),
-            integrity=tuple(self._own(key, count) for count in counts.values()),
+            integrity=tuple(self._counts.integrity(count, key) for count in counts.values()),
             lines=tuple(lines),
             concerns=tuple(self._concerns(key)),
+            differences=self._counts.differences(counts, key),
         )
 
     def _lines(self, key: StatementKey, name: str, count: ViewCount, exponent: int, priced: bool) -> Iterator[Line]:
@@ -156,16 +175,6 @@ class Accounts:
             else:
                 yield Line(id_, name, tier, meter, period, quantity)
 
-    def _own(self, key: StatementKey, count: ViewCount) -> Integrity:
-        """The integrity line of one statement: who has another billing day is in another one, and unselected here."""
-        others = sum(
-            reading.messages
-            for id_, reading in count.readings.items()
-            if (customer := self.roster.find(id_)) is not None and customer.billing_day != key.billing_day
-        )
-        whole = count.integrity
-        return replace(whole, selected=whole.selected - others, unselected=whole.unselected + others)
-
     def _check_complete(self, key: StatementKey, lines: Sequence[Line]) -> None:
         """A customer twice or none would be a wrong invoice, whatever the reason."""
         stated = [line.customer for line in lines]
@@ -176,24 +185,6 @@ class Accounts:
             wrong = sorted(self.expected(key).symmetric_difference(stated), key=byte_order)
             if wrong:
                 raise StatementError(f"{key}: the count and the roster do not agree about {named(wrong)}")
-
-    def _count(self, name: str, key: StatementKey) -> ViewCount:
-        cached = self._counts.get((name, key.month, key.billing_day))
-        if cached is not None:
-            return cached
-        view, zone = self.config.views[name], self.config.settings.zone
-
-        def period_of(customer: RosterCustomer) -> Period:
-            return period_of_month(key.month, customer.zone, key.billing_day)
-
-        store = self.store_named(view.store)
-        count = count_view(store, name, view, self.roster, period_of, self.until, default_zone=zone)
-        self._counts[name, key.month, key.billing_day] = count
-        return count
-
-    @cached_property
-    def _counts(self) -> dict[tuple[str, str, int], ViewCount]:
-        return {}
 
     def _concerns(self, key: StatementKey) -> Iterator[str]:
         """A store that fell silent before the period's end may lack messages that were sent."""
@@ -225,6 +216,10 @@ class Accounts:
                 if overlaps(customer, period_of_month(month, customer.zone, customer.billing_day))
             )
         return self._contracts[export, month]
+
+    @cached_property
+    def _counts(self) -> Counts:
+        return Counts(self.config, self.roster, self.store_named, self.at, self.until, self.keeper_of)
 
     @cached_property
     def _contracts(self) -> dict[tuple[str, str], tuple[RosterCustomer, ...]]:

@@ -25,7 +25,7 @@ from ledger.sqlite import SQLite
 
 __all__ = ["Database", "LedgerChoiceError", "LedgerError", "open_database", "schema_of"]
 
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 """Every revision of the schema that this program knows, oldest first. Alembic is imported only to reach the last."""
 
 

@@ -71,6 +71,22 @@ def of_store(connection: Connection, store: str, role: Role = "messages") -> tup
     return tuple(Part(**{**row, "fields": tuple(row["fields"])}) for row in rows.mappings())
 
 
+def arrived(connection: Connection, store: str, since: int) -> tuple[Part, ...]:
+    """The parts of messages that were registered after the part `since`, merged or not, but none made by merging."""
+    rows = connection.execute(
+        select(part)
+        .where(part.c.store == store, part.c.role == "messages", part.c.id > since)
+        .where(part.c.id.not_in(select(merged.c.into_id).where(merged.c.into_id > since)))
+        .order_by(part.c.id)
+    )
+    return tuple(Part(**{**row, "fields": tuple(row["fields"])}) for row in rows.mappings())
+
+
+def last_id(connection: Connection, store: str) -> int:
+    """The number of the part that was registered last; 0 where there is none."""
+    return connection.scalar(select(func.max(part.c.id)).where(part.c.store == store)) or 0
+
+
 def merge(connection: Connection, into: Part, of: Sequence[Part], kinds: Mapping[str, int], at: datetime) -> int:
     """Registers a part that holds what these parts held, in their place; gives its id."""
     id_ = add(connection, into, kinds)

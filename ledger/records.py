@@ -103,6 +103,7 @@ class Reason(StrEnum):
     NO_DATA = "no_data"
     NOTHING_INCLUDED = "nothing_included"
     STORE_UNAVAILABLE = "store_unavailable"
+    BACKFILLING = "backfilling"  # what was used before anybody watched it is still being counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,7 @@ class Evaluation:
 
     monitor: str
     at: datetime
-    outcome: Literal["done", "stale", "unavailable"]
+    outcome: Literal["done", "stale", "unavailable", "backfilling"]
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -21,6 +21,9 @@ PeriodOf = Callable[[RosterCustomer], Period]
 StepsOf = Callable[[Period, datetime], Sequence[datetime]]
 """The starts of the steps that a period is divided into up to an instant, ascending, from the period's start."""
 
+Doubted = Callable[[RosterCustomer, Quantity], bool]
+"""Whether an upper bound of a customer's distinct values does not do, so that they have to be counted exactly."""
+
 _OF_NOTHING: Final[Mapping[Aggregation, Quantity]] = {"messages": 0, "sum": 0, "distinct": 0}
 
 
@@ -103,7 +106,10 @@ class Key:
 
 @dataclass(slots=True)
 class Counting:
-    """One view counted once: call `run`, then read the sums. `nobody` stands for unknown and unattributed messages."""
+    """One view counted once: call `run`, then read the sums. `nobody` stands for unknown and unattributed messages.
+
+    With `doubted`, sums of `distinct` that it does not doubt stay upper bounds; also those of unknown customers.
+    """
 
     store: LogStore
     name: str
@@ -113,6 +119,7 @@ class Counting:
     until: datetime | None
     nobody: RosterCustomer
     steps_of: StepsOf = lambda period, _: (period.start,)
+    doubted: Doubted | None = None
     sums: dict[Key, Sum] = field(default_factory=dict)
     spans: dict[str, Span] = field(default_factory=dict)
     outside: int = 0
@@ -209,11 +216,20 @@ class Counting:
 
     def _recount_distinct(self, edges: tuple[datetime, ...]) -> None:
         """Replaces sums of distinct counts, which cannot be added, by exact ones."""
-        keys = list(self.sums)
+        keys = [key for key in self.sums if self._is_doubted(key)]
+        if not keys:
+            return
         for tally in self.store.count(self.query((edges[0], edges[-1]), self.members(keys))):
             found = self.sums[keys[int(tally.subject.id)]]
-            if found.messages != tally.messages:
+            if self.doubted is None and found.messages != tally.messages:
                 raise StoreUnavailable(
                     f"view {self.name}: the store's messages changed while they were counted; try again"
                 )
-            found.quantity = tally.quantity
+            # what a tally lacks because it has only just arrived counts as well
+            found.messages, found.quantity = tally.messages, tally.quantity
+
+    def _is_doubted(self, key: Key) -> bool:
+        if self.doubted is None:
+            return True
+        bound = self.sums[key].quantity
+        return key.known and bound is not None and self.doubted(self.spans[key.id].customer, bound)

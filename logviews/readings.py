@@ -7,7 +7,7 @@ is the total.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -16,8 +16,8 @@ from config.models import View
 from config.roster import Roster, RosterCustomer
 from ledger.periods import period_containing
 from ledger.records import TOTAL, Period, Quantity, Reading, Trust, customer
-from logviews.counting import Counting, Key, PeriodOf, Span, Sum
-from logviews.store import LogStore, Member
+from logviews.counting import Counting, Doubted, Key, PeriodOf, Span, Sum
+from logviews.store import LogStore, Member, StoreUnavailable
 
 Unit = Literal["day", "hour"]
 
@@ -26,7 +26,8 @@ Unit = Literal["day", "hour"]
 class Integrity:
     """Where the messages went that matched a view's filter; all figures are numbers of messages.
 
-    `total` is the sum of the five after it; `duplicates` were refused at the door and are in none of them.
+    `total` is the sum of the five after it; `duplicates` were refused at the door and are in none of them (None where
+    that was not asked).
     """
 
     view: str
@@ -36,7 +37,7 @@ class Integrity:
     unattributed: int
     unknown: int
     outside: int
-    duplicates: int
+    duplicates: int | None
     counted_to: datetime
 
 
@@ -70,39 +71,56 @@ def count_view(
     until: datetime | None = None,
     *,
     default_zone: str,
+    doubted: Doubted | None = None,
 ) -> ViewCount:
-    """Counts a view from the logs: `[start, end)` of each customer's period, up to `until` and clipped to its contract.
+    """Counts a view: `[start, end)` of each customer's period, up to `until` and clipped to its contract.
 
     One query of the store; a second one for `distinct`. Unknown and unattributed messages are counted in the period of
-    a customer in `default_zone` whose billing day is 1.
+    a customer in `default_zone` whose billing day is 1. With `doubted` a number of distinct values is an upper bound
+    where that does not doubt it.
 
     Raises:
         StoreUnavailable: when the store cannot answer exactly.
     """
-    counting = Counting(store, name, view, roster, period_of, until, _nobody(default_zone))
+    counting = Counting(store, name, view, roster, period_of, until, _nobody(default_zone), doubted=doubted)
     counting.run()
     return _view_count(counting)
 
 
 def count_total(
-    store: LogStore, name: str, view: View, roster: Roster, period: Period, until: datetime | None = None
+    store: LogStore,
+    name: str,
+    view: View,
+    roster: Roster,
+    period: Period,
+    until: datetime | None = None,
+    *,
+    doubted: Callable[[Quantity], bool] | None = None,
 ) -> Reading:
     """Counts a view for all selected customers together, in one period for all.
+
+    With `doubted` a number of distinct values is an upper bound where that does not doubt it.
 
     Raises:
         StoreUnavailable: when the store cannot answer exactly.
     """
-    counting = Counting(store, name, view, roster, lambda _: period, until, _nobody(period.zone))
+    # a value that two customers share counts once, so what each of them has is but a bound
+    counting = Counting(
+        store, name, view, roster, lambda _: period, until, _nobody(period.zone), doubted=lambda *_: False
+    )
     counting.run()
     span, together = counting.span(counting.nobody), Sum()
     known = [key for key in counting.sums if key.known]
     for key in known:
         together.merge(counting.sums[key], "messages" if view.aggregation == "distinct" else view.aggregation)
-    if view.aggregation == "distinct" and known:
-        # a value that two customers share counts once
+    bound = together.quantity or 0
+    if view.aggregation == "distinct" and known and (doubted is None or doubted(bound)):
         members = [Member(member.value, "", member.start, member.end) for member in counting.members(known)]
-        tallies = store.count(counting.query((span.period.start, span.end), members))
-        together.quantity = sum(int(tally.quantity or 0) for tally in tallies)
+        tallies = list(store.count(counting.query((span.period.start, span.end), members)))
+        messages = sum(tally.messages for tally in tallies)
+        if doubted is None and messages != together.messages:
+            raise StoreUnavailable(f"view {name}: the store's messages changed while they were counted; try again")
+        together.messages, together.quantity = messages, sum(int(tally.quantity or 0) for tally in tallies)
     return Reading(TOTAL, period, together.result(view.aggregation), together.messages, span.end, _trust(counting))
 
 

@@ -68,8 +68,11 @@ class LogStore(Protocol):
         """
         ...
 
-    def duplicates(self, query: CountQuery) -> int:
-        """How many messages matching the query's filter between its first and last edge were refused as duplicates."""
+    def duplicates(self, query: CountQuery) -> int | None:
+        """How many messages matching the query's filter between its first and last edge were refused as duplicates.
+
+        None where that is not asked.
+        """
         ...
 
     def freshness(self, at: datetime) -> Freshness:
@@ -83,5 +86,15 @@ class LogStore(Protocol):
 
         Raises:
             StoreUnavailable: when the store cannot tell.
+        """
+        ...
+
+    def check(self, query: CountQuery) -> None:
+        """Refuses what `count` would refuse, as far as that can be known without counting.
+
+        Whoever counts a period bucket by bucket asks this of the whole of it.
+
+        Raises:
+            StoreUnavailable: when the query could not be answered exactly, with the reason.
         """
         ...

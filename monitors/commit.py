@@ -96,6 +96,7 @@ def _decision(connection: Connection, evaluated: Evaluated, roster: Roster) -> D
         at=at,
         figures=evaluated.figures,
         problem=evaluated.problem,
+        backfilling=evaluated.backfilling,
         stale=evaluated.stale,
         newest=evaluated.newest,
         failed_before=bool(before) and before[0].outcome == "unavailable",

@@ -37,6 +37,7 @@ def decide(
     at: datetime,
     figures: Mapping[str, Any] | None = None,
     problem: str | None = None,
+    backfilling: str | None = None,
     stale: bool = False,
     newest: datetime | None = None,
     failed_before: bool = False,
@@ -53,6 +54,8 @@ def decide(
         figures: recorded with the evaluation, beside the number of verdicts per state.
         problem: why the store could not answer. Then all that was known of customers freezes: none of their standings
             moves and none of them is told; operations are told at the second failure in a row.
+        backfilling: how much of what was used before anybody watched it has been counted, while that goes on. Then
+            nothing is decided and nobody told, operations included: nothing is wrong, and it ends by itself.
         stale: no messages arrive any more (see `monitors.conditions`); `newest` is when the last one happened.
         failed_before: the evaluation before this one, of an earlier instant, had a problem, too.
         repeated: the monitor was evaluated for this very instant before.
@@ -60,6 +63,8 @@ def decide(
     """
     states = Counter(verdict.state for verdict in verdicts)
     recorded: dict[str, Any] = {"subjects": len(verdicts), **dict(sorted(states.items())), **(figures or {})}
+    if backfilling is not None:
+        return Decision(Evaluation(watched.name, at, "backfilling", {**recorded, "counted": backfilling}))
     failed = problem is not None or any(verdict.reason is Reason.STORE_UNAVAILABLE for verdict in verdicts)
     outcome: Literal["done", "stale", "unavailable"] = "unavailable" if failed else "stale" if stale else "done"
     if problem is not None:

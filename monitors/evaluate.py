@@ -7,18 +7,20 @@ A period that ended is looked at until the longest grace of the monitor's thresh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 from config.models import Config
 from config.roster import Roster, RosterCustomer
-from ledger.records import TOTAL, Period, Reading, Verdict, customer
+from ledger.records import TOTAL, Period, Quantity, Reading, Reason, Subject, Verdict, customer
+from logviews.counting import Doubted
 from logviews.readings import Integrity, count_total, count_view
 from logviews.store import LogStore, StoreUnavailable
+from logviews.tallies.tallied import BackfillingError
 from monitors.forecast import straight
-from monitors.judge import LowCounts, judge, unavailable
+from monitors.judge import LowCounts, judge, may_exceed, unavailable
 from monitors.subjects import contract_span, customer_period, ended, judged_by, last_ended, total_period
 from monitors.watched import Watched, watched
 
@@ -32,7 +34,8 @@ PeriodOf = Callable[[RosterCustomer], Period]
 class Evaluated:
     """What one evaluation of a monitor found: final verdicts of ended periods in their order, then the running ones.
 
-    `problem` is the store's reason when it could not answer; `stale` says that its newest message, that of `newest`, is
+    `problem` is the store's reason when it could not answer; `backfilling` says how far it has come where what was used
+    before anybody watched it is still being counted; `stale` says that its newest message, that of `newest`, is
     too old for low counts to be believed. `judged_through` is the end up to which every period has its final verdict
     now (None when nothing new can be said of that). `figures` are plain JSON, recorded with the evaluation.
     """
@@ -41,6 +44,7 @@ class Evaluated:
     at: datetime
     verdicts: tuple[Verdict, ...]
     problem: str | None = None
+    backfilling: str | None = None
     stale: bool = False
     newest: datetime | None = None
     judged_through: datetime | None = None
@@ -56,26 +60,38 @@ class Evaluator:
     store_of: Callable[[str], LogStore]
 
     def evaluate(
-        self, name: str, at: datetime, judged_through: datetime | None = None, *, behind: bool = False
+        self,
+        name: str,
+        at: datetime,
+        judged_through: datetime | None = None,
+        *,
+        behind: bool = False,
+        breached: Collection[Subject] | None = None,
     ) -> Evaluated:
-        """The verdicts of a monitor on all its subjects, counted from the logs over `[period start, at)`.
+        """The verdicts of a monitor on all its subjects, counted over `[period start, at)` of what `store_of` opens.
 
         One counting query for a view, whatever the number of customers, and one for each period that ended after
         `judged_through`. Without that nobody has judged before: then of the last period that ended those `min`
         thresholds are judged whose time has come, and nothing else of the time before. Customers whose contract has no
         day in their period are left out; a store that cannot answer makes every verdict `unavailable`. `behind` says
-        that messages are known to be missing yet: then no low count is believed, as with a feed that has stopped.
+        that messages are known to be missing yet: then no low count is believed, as with a feed that has stopped. With
+        `breached`, those who are beyond a limit so far, a number of distinct values may be an upper bound wherever it
+        decides nothing and nobody is told of it: of everybody else, as long as it lies above no limit.
 
         Raises:
             KeyError: when the configuration has no monitor of that name.
         """
         it = watched(self.config, name)
         try:
-            scene = _Scene(it, self.store_of(it.view.store), self.roster, at, judged_through, behind=behind)
+            store = self.store_of(it.view.store)
+            scene = _Scene(it, store, self.roster, at, judged_through, behind=behind, breached=breached)
             final = tuple(scene.final())
             running, figures = scene.running()
+        except BackfillingError as error:
+            verdicts = self._unavailable(it, at, Reason.BACKFILLING)
+            return Evaluated(it, at, verdicts, backfilling=str(error.progress))
         except StoreUnavailable as error:
-            return Evaluated(it, at, self._unavailable(it, at), problem=str(error))
+            return Evaluated(it, at, self._unavailable(it, at, Reason.STORE_UNAVAILABLE), problem=str(error))
         through = judged_by(it.monitor, at, first=judged_through is None)
         moved = not scene.doubtful and (judged_through is None or through > judged_through)
         return Evaluated(
@@ -88,11 +104,11 @@ class Evaluator:
             figures=figures,
         )
 
-    def _unavailable(self, it: Watched, at: datetime) -> tuple[Verdict, ...]:
+    def _unavailable(self, it: Watched, at: datetime, reason: Reason) -> tuple[Verdict, ...]:
         if it.monitor.per == "total":
-            return (unavailable(it.name, it.monitor, TOTAL, total_period(it, at), plan=None, at=at),)
+            return (unavailable(it.name, it.monitor, TOTAL, total_period(it, at), plan=None, at=at, reason=reason),)
         return tuple(
-            unavailable(it.name, it.monitor, customer(member.id), period, plan=it.plan(member), at=at)
+            unavailable(it.name, it.monitor, customer(member.id), period, plan=it.plan(member), at=at, reason=reason)
             for member in self.roster.selected(it.view)
             if contract_span(member, period := customer_period(it, member, at)) is not None
         )
@@ -110,9 +126,10 @@ class _Scene:
         judged_through: datetime | None,
         *,
         behind: bool,
+        breached: Collection[Subject] | None,
     ) -> None:
         self.it, self.store, self.roster, self.at = it, store, roster, at
-        self.judged_through = judged_through
+        self.judged_through, self.breached = judged_through, breached
         freshness = store.freshness(at)
         self.stale, self.newest = freshness.stale, freshness.newest
         self.doubtful = freshness.stale or behind
@@ -168,7 +185,14 @@ class _Scene:
     ) -> tuple[tuple[Verdict, ...], dict[str, Any]]:
         it = self.it
         counted = count_view(
-            self.store, it.view_name, it.view, self.roster, period_of, self.at, default_zone=it.settings.zone
+            self.store,
+            it.view_name,
+            it.view,
+            self.roster,
+            period_of,
+            self.at,
+            default_zone=it.settings.zone,
+            doubted=self._doubted(final=final),
         )
         readings = dict(counted.readings)
         figures: dict[str, Any] = {"integrity": _figures(counted.integrity)}
@@ -199,9 +223,25 @@ class _Scene:
             only_minima=final and self.judged_through is None,
         )
 
+    def _doubted(self, *, final: bool) -> Doubted | None:
+        """Of whom an upper bound does not do; None where it does of nobody. A `min` needs the very number."""
+        it, breached = self.it, self.breached
+        if breached is None:
+            return None
+        exactly = final and bool(it.monitor.minima)
+        return lambda member, bound: (
+            exactly or customer(member.id) in breached or may_exceed(it.monitor, bound, it.plan(member))
+        )
+
+    def _doubted_total(self, *, final: bool) -> Callable[[Quantity], bool] | None:
+        if self.breached is None:
+            return None
+        exactly = TOTAL in self.breached or (final and bool(self.it.monitor.minima))
+        return lambda bound: exactly or may_exceed(self.it.monitor, bound, None)
+
     def _total(self, period: Period, *, final: bool) -> Verdict:
-        it = self.it
-        reading = count_total(self.store, it.view_name, it.view, self.roster, period, self.at)
+        it, doubted = self.it, self._doubted_total(final=final)
+        reading = count_total(self.store, it.view_name, it.view, self.roster, period, self.at, doubted=doubted)
         return judge(
             it.name,
             it.monitor,

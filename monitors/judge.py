@@ -92,8 +92,9 @@ def unavailable(
     *,
     plan: MeterPrice | None,
     at: datetime,
+    reason: Reason = Reason.STORE_UNAVAILABLE,
 ) -> Verdict:
-    """The verdict when the store cannot answer: nothing is known of any threshold."""
+    """The verdict when nothing can be counted, or not all of it yet: nothing is known of any threshold."""
     included = None if plan is None else plan.included
     return Verdict(
         monitor=name,
@@ -104,7 +105,7 @@ def unavailable(
         quantity=None,
         included=included,
         state="unavailable",
-        reason=Reason.STORE_UNAVAILABLE,
+        reason=reason,
         thresholds=tuple(
             ThresholdResult(key, threshold.severity, limit_of(threshold, included), None, threshold.side)
             for key, threshold in monitor.thresholds.items()
@@ -119,6 +120,13 @@ def limit_of(threshold: Threshold, included: int | None) -> Quantity | None:
     `quantity > percent * included / 100` in fractions is `quantity * 100 > percent * included`.
     """
     return _limit(threshold.limit, included)
+
+
+def may_exceed(monitor: Monitor, bound: Quantity, plan: MeterPrice | None) -> bool:
+    """Whether a quantity that is at most `bound` may lie above a `max` of the monitor."""
+    included = None if plan is None else plan.included
+    limits = [limit_of(threshold, included) for threshold in monitor.thresholds.values() if threshold.side == "max"]
+    return any(limit is not None and bound > limit for limit in limits)
 
 
 @lru_cache(maxsize=4096)

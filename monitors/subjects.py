@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from config.models import Monitor
-from config.roster import RosterCustomer
+from config.roster import Roster, RosterCustomer
 from ledger.periods import day_start, period_containing
 from ledger.records import Period
 from monitors.watched import Watched
@@ -40,8 +40,23 @@ def ended(it: Watched, member: RosterCustomer | None, after: datetime, through: 
 def last_ended(it: Watched, member: RosterCustomer | None, through: datetime) -> Period:
     """The last period of a customer (None: of the total) that ends at `through` or before."""
     zone, billing_day = (it.settings.zone, 1) if member is None else (member.zone, member.billing_day)
-    running = period_containing(it.monitor.window, through, zone, billing_day)
-    return period_containing(it.monitor.window, running.start - _INSTANT, zone, billing_day)
+    return _last_ended(it, zone, billing_day, through)
+
+
+def reach(it: Watched, roster: Roster, at: datetime, judged_through: datetime | None) -> datetime:
+    """The start of the earliest period that an evaluation at `at` looks at, or a later one will."""
+    rules = {(it.settings.zone, 1)}
+    if it.monitor.per == "customer":
+        rules |= {(one.zone, one.billing_day) for one in roster.customers.values()}
+    found = []
+    for zone, billing_day in rules:
+        found.append(period_containing(it.monitor.window, at, zone, billing_day).start)
+        if judged_through is not None:
+            found.append(period_containing(it.monitor.window, judged_through, zone, billing_day).start)
+        elif it.monitor.minima:
+            through = at - min(threshold.grace for threshold in it.thresholds.values())
+            found.append(_last_ended(it, zone, billing_day, through).start)
+    return min(found)
 
 
 def judged_by(monitor: Monitor, at: datetime, *, first: bool) -> datetime:
@@ -66,3 +81,8 @@ def contract_span(member: RosterCustomer, period: Period) -> Period | None:
     if member.valid_until is not None:
         end = min(end, day_start(member.valid_until, member.zone))
     return Period(start, end, period.zone) if start < end else None
+
+
+def _last_ended(it: Watched, zone: str, billing_day: int, through: datetime) -> Period:
+    running = period_containing(it.monitor.window, through, zone, billing_day)
+    return period_containing(it.monitor.window, running.start - _INSTANT, zone, billing_day)

@@ -63,4 +63,11 @@ def keeper(loaded: Loaded, database: Database, view: str, token: str | None = No
 
 def accounts(loaded: Loaded, database: Database, at: datetime, until: datetime | None = None) -> Accounts:
     """The statements that the configuration asks for, as of `at`; `until` cuts the counts of a provisional one."""
-    return Accounts(loaded.config, loaded.roster, lambda name: store(loaded, database, name), at, until)
+    return Accounts(
+        loaded.config,
+        loaded.roster,
+        lambda name: store(loaded, database, name),
+        at,
+        until,
+        lambda view: keeper(loaded, database, view),
+    )

@@ -19,11 +19,11 @@ from ledger.database import Database
 from ledger.parts import Part, Role
 from ledger.records import Freshness, Tally
 from logviews import checks
-from logviews.embedded import engine, kindsql
+from logviews.embedded import arrivals, engine, kindsql
 from logviews.embedded.columns import ensure_columns
 from logviews.embedded.scan import Scan, parquet
 from logviews.fields import fixed_reading, read_as
-from logviews.store import CountQuery, StoreUnavailable
+from logviews.store import Changes, CountQuery, StoreUnavailable
 from logviews.times import from_milliseconds, milliseconds
 
 _REACHES: Final = (600_000, 86_400_000, 10**18)
@@ -79,6 +79,52 @@ class Embedded:
         limit = self.store.stale_after
         stale = limit is not None and (newest is None or at - newest > limit)
         return Freshness(newest, ingested, stale)
+
+    def changes(self, query: CountQuery, since: str | None, at: datetime) -> Changes:  # noqa: ARG002 (parts have no time)
+        """The hours in which parts that were registered since have messages; `since` is the number of the last one.
+
+        Costs reading the times of new parts, and nothing where there are none.
+
+        Raises:
+            StoreUnavailable: when a part is missing, or DuckDB fails.
+        """
+        first, last = query.edges[0], query.edges[-1]
+        with self.database.connect() as reading:
+            newest = parts.last_id(reading, self.name)
+            arrived = parts.arrived(reading, self.name, int(since)) if since is not None else ()
+            listed = {part.id for part in parts.of_store(reading, self.name)} if arrived else set()
+        if since is None:
+            return Changes(((first, last),), str(newest))
+        within = [part for part in arrived if part.min_time < last and part.max_time >= first]
+        stretches = [arrivals.span(part) for part in within if part.id not in listed]
+        if new := [self._path(part) for part in within if part.id in listed]:
+            try:
+                with engine.connection() as connection:
+                    stretches += arrivals.hours(connection, new, first, last)
+            except duckdb.Error as error:
+                raise engine.unavailable(self.name, error) from error
+        return Changes(arrivals.joined(stretches, first, last), str(max(newest, int(since))))
+
+    def check(self, query: CountQuery) -> None:
+        """Refuses what `count` would refuse: missing parts, and fields that cannot be counted. Costs what is not known
+        yet of the kinds of value in the parts.
+
+        Raises:
+            StoreUnavailable: with the reason.
+        """
+        known = self._parts("messages")
+        relevant = self._overlapping(known, query)
+        for part in relevant:
+            self._path(part)
+        found = self._known_kinds(relevant, _needed(query))
+        if found is not None and all(found.values()):
+            checks.refuse_uncountable(query, self.store.types, found)
+            return
+        try:
+            with engine.connection() as connection:
+                self._check(connection, query, known, relevant, self._kinds(connection, relevant, _needed(query)))
+        except duckdb.Error as error:
+            raise engine.unavailable(self.name, error) from error
 
     def _newest_before(self, straddling: Sequence[Part], at: datetime) -> datetime:
         """The newest message before `at` in parts that have messages before and after it.
@@ -155,6 +201,19 @@ class Embedded:
                 have = have | kindsql.of_columns(connection, parquet([path]), missing)
                 with self.database.begin() as writing:
                     parts.put_kinds(writing, part.id, have)
+            for field in fields:
+                bits[field] |= have[field]
+        return bits
+
+    def _known_kinds(self, of: Sequence[Part], fields: Sequence[str]) -> dict[str, int] | None:
+        """As `_kinds` where everything is in the ledger already, else None."""
+        with self.database.connect() as reading:
+            known = parts.kinds(reading, [part.id for part in of], fields)
+        bits = dict.fromkeys(fields, 0)
+        for part in of:
+            have = known.get(part.id, {})
+            if any(field not in have for field in fields):
+                return None
             for field in fields:
                 bits[field] |= have[field]
         return bits

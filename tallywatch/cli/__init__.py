@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "notices": ("notices", "List and show notices."),
     "close": ("close", "Close a billing month: recount, seal, write files."),
     "export": ("close", "Write a month's files again, or provisional ones."),
+    "recount": ("recount", "Count a view's tallies again, and say what differed."),
 }
 BEFORE: Final = ("--config", "--debug", "--version")
 """Options that stand before the command; after it they are a common slip."""

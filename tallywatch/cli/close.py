@@ -181,12 +181,11 @@ class _Account:
 
 def _looked_at(database: Database, outcome: Outcome) -> _Account | None:
     """The draft that was looked at, or what the ledger has when it was closed already; None when it is too early."""
-    from exporters.statements import figures
     from ledger.statements import find, lines_of
 
     if outcome.draft is not None:
         draft = outcome.draft
-        return _Account(draft, draft.lines, [figures(item) for item in draft.integrity])
+        return _Account(draft, draft.lines, list(draft.figures.values()))
     if outcome.state != "already closed":
         return None
     with database.connect() as connection:

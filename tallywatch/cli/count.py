@@ -212,10 +212,8 @@ def _tell_integrity(integrity: Integrity, store: str, zone: str, format_: str) -
         return
     figures = asdict(integrity)
     told = " + ".join(f"{figures[part]:,} {part}" for part in PARTS)
+    duplicates = counted(integrity.duplicates or 0, "duplicate")  # from the logs they are always known
     click.echo(
-        wrapped(
-            f"{counted(integrity.total, 'message')} = {told}; {counted(integrity.duplicates, 'duplicate')} refused; "
-            f"counted to {counted_to}"
-        ),
+        wrapped(f"{counted(integrity.total, 'message')} = {told}; {duplicates} refused; counted to {counted_to}"),
         err=format_ == "csv",
     )

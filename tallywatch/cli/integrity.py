@@ -29,6 +29,8 @@ def print_integrity(found: Iterable[tuple[str, Figures]], zone: str) -> None:
     rows: list[Row] = [
         {"messages": name} | {label: figures[name] for label, figures in columns.items()} for name in _ROWS
     ]
+    if any(figures.get("difference") is not None for figures in columns.values()):
+        rows.append({"messages": "differ from what was watched"} | {k: f.get("difference") for k, f in columns.items()})
     if not same:
         rows.append({"messages": "counted to"} | {label: line["to"] for label, line in zip(columns, told, strict=True)})
     print_blocks(rows, word("messages"), [number(label) for label in columns])

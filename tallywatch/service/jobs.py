@@ -13,19 +13,28 @@ _MOST_DOUBLINGS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """Nothing failed, and not all is done: the job wants its next turn after this time, unless it is due earlier."""
+
+    after: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """Something to do: `first` says when it is due if it never ran, `following` when after a run at that instant.
 
     `rule` is the schedule as text: when that changes, `first` is asked anew. `run` gives None when all went well, else
-    a sentence; what it raises is told in the same way, and stops no other job.
+    a sentence; what it raises is told in the same way, and stops no other job. Jobs that follow each other in a tick
+    and are `together` run at one instant.
     """
 
     name: str
     rule: str
     first: Callable[[datetime], datetime]
     following: Callable[[datetime], datetime]
-    run: Callable[[datetime], str | None]
+    run: Callable[[datetime], str | Again | None]
     tells_itself: bool = False  # operations hear of its failures by other ways
+    together: bool = False
 
 
 def every(length: timedelta) -> tuple[str, Callable[[datetime], datetime], Callable[[datetime], datetime]]:
