@@ -73,8 +73,8 @@ def test_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says at the end what was not tested for want of Elasticsearch."""
-    skipped = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", ())]
-    reasons = [reason for reason in skipped if NO_ELASTICSEARCH in reason]
+    reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
+    reasons = [reason.rstrip("')") for reason in reasons if NO_ELASTICSEARCH in reason]
     if reasons:
         found = reasons[0].partition(NO_ELASTICSEARCH)[2]
         terminalreporter.section("Elasticsearch")

@@ -53,7 +53,7 @@ def search_shortfall(
 def _unaccounted(answer: Json, shards: int | None) -> str | None:
     """Every shard must have answered, those that had nothing to look at too; and they must be as many as before."""
     counted = answer.get("_shards")
-    if answer.get("timed_out") is not False or not isinstance(counted, Mapping):
+    if answer.get("timed_out") is not False or not isinstance(counted, Mapping) or "hits" not in answer:
         return "the answer does not say whether it is whole"
     total, successful, failed = (counted.get(key) for key in ("total", "successful", "failed"))
     if not isinstance(total, int) or successful != total or failed != 0:

@@ -31,4 +31,4 @@ def pairs(
         return
     sources = [{"customer": {"terms": {"field": grouping.customer.path}}}, {"value": {"terms": {"field": held.path}}}]
     for _, bucket in grouping.pages(grouping.query(stretch, keys), sources, {}):
-        yield bucket["key"]["customer"], bucket["key"]["value"]
+        yield grouping.key(bucket["key"]["customer"]), bucket["key"]["value"]

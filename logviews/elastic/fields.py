@@ -16,8 +16,8 @@ from typing import Any, Final
 from config.filters import fields as fields_of
 from config.models import ElasticsearchStore, FieldType
 from logviews import checks
+from logviews.elastic import dating, remote
 from logviews.elastic import query as dsl
-from logviews.elastic import remote
 from logviews.elastic.mappings import CLASSES, KINDS, Class, Held, Unfit, resolve
 from logviews.elastic.numbers import EXACT
 from logviews.elastic.session import Json, Session, Snapshot
@@ -72,7 +72,7 @@ class Examiner:
     def examine(self, snapshot: Snapshot, query: CountQuery) -> Fields:
         """How the question's fields are held.
 
-        Costs two searches, the fields' capabilities, and the mappings of the indices with messages of the time.
+        Costs three searches, the fields' capabilities, and the mappings of the indices with messages of the time.
 
         Raises:
             StoreUnavailable: when one of them cannot be counted exactly.
@@ -80,13 +80,16 @@ class Examiner:
         first, last = query.edges[0], query.edges[-1]
         names = used_by(query)
         try:
-            known = snapshot.session.field_caps([*self._own(), *names, *remote.objects_of(names)])
-            self._refuse_times(known)
+            asked = [*self._own(), *names]
+            known = dating.known_of(snapshot, [*asked, *remote.objects_of(asked)])
+            dating.refuse_undated(snapshot, known, self.store.fields.time)
             indices = self._indices(snapshot, first, last)
             mappings = self._mappings(snapshot.session, indices, [*names, *self._own()])
             found = {name: self._agreed(mappings, name) for name in (*self._own(), *names)}
             self._refuse_unseen(snapshot, query, [name for name in found if not _is_known(known, name)])
             self._refuse_uses(query, found)
+            dating.refuse_misunderstood(snapshot, found[self.store.fields.time])
+            dating.refuse_repeated(snapshot, self.store.fields.time, first, last)
         except Unfit as error:
             raise StoreUnavailable(f"view {query.view}, store {self.name}: {error}") from error
         self._refuse_unindexed(snapshot, query, {name: found[name] for name in (self.store.fields.customer, *names)})
@@ -132,11 +135,7 @@ class Examiner:
             },
         }
         answer = snapshot.search(body)["aggregations"]
-        if number := answer["unplaced"]["doc_count"]:
-            raise Unfit(
-                f"{_messages(number)} a {time} that was not understood (ignore_malformed), so no period has them; "
-                "correct them, or delete them"
-            )
+        dating.refuse_malformed(time, answer["unplaced"]["doc_count"])
         indices = answer["found"]["indices"]
         if indices["sum_other_doc_count"]:
             raise Unfit(f"messages of this time lie in more than {_MOST_INDICES:,} indices; name fewer in `index`")
@@ -166,15 +165,14 @@ class Examiner:
                 continue
             if agreed is None:
                 agreed = index, held
-            elif {held.type, agreed[1].type} == {"long", "double"} and held.path == agreed[1].path:
-                agreed = (index, held) if held.type == "double" else agreed
-            elif (held.path, held.type, held.nested) != (agreed[1].path, agreed[1].type, agreed[1].nested):
+                continue
+            both = agreed[1].along(held)
+            if both is None:
                 raise Unfit(
                     f"{name} is mapped as {_shown(agreed[1])} in index {agreed[0]} and as {_shown(held)} in index "
                     f"{index}, so a comparison would miss some; reindex one of them, or name fewer indices in `index`"
                 )
-            elif held.analysed is not None and agreed[1].analysed is None:
-                agreed = index, held
+            agreed = agreed[0], both
         return None if agreed is None else agreed[1]
 
     def _held(self, mapping: Mapping[str, Any], name: str) -> Held | None:
@@ -188,15 +186,6 @@ class Examiner:
         if isinstance(known, Unfit):
             raise known
         return known
-
-    def _refuse_times(self, known: Json) -> None:
-        """An index that holds the time as something else than a date would seem to have no message of any time."""
-        time = self.store.fields.time
-        wrong = sorted(known.get(time, {}).keys() - {"date", "date_nanos", "unmapped"})
-        if wrong:
-            where = ", ".join(known[time][wrong[0]].get("indices", ())[:3])
-            of = f"in {where} " if where else ""
-            raise Unfit(f"{time} is mapped {of}as {wrong[0]}, and is when a message happened; map it as date")
 
     def _refuse_unseen(self, snapshot: Snapshot, query: CountQuery, unknown: Sequence[str]) -> None:
         """A field that no index knows is a slip of the pen, unless it is declared or there are no messages at all."""
@@ -229,17 +218,19 @@ class Examiner:
         """Values that the message has and the index has not: too long, malformed, or from before they were mapped."""
         risks: dict[str, tuple[dsl.Query, str]] = {}
         for name, held in used.items():
-            ignored = dsl.terms("_ignored", sorted({name, *((held.path, held.root) if held is not None else ())}))
+            noted = {name, *remote.objects_of([name]), *((held.path, *held.roots) if held is not None else ())}
+            ignored = dsl.terms("_ignored", sorted(noted))
             sentence = "that is too long or malformed and was not indexed (_ignored); correct it and reindex"
             risks[f"{name} ignored"] = ignored, sentence
             if held is None:
                 continue
             if held.analysed is not None:
                 before = {"bool": {"filter": [_exists(held.analysed)], "must_not": [_exists(held.path)]}}
-                risks[f"{name} before"] = before, f"from before {held.path} was mapped; reindex them"
+                risks[f"{name} before"] = dsl.inside(held, before), f"from before {held.path} was mapped; reindex them"
             if held.type == "double":
                 beyond = dsl.any_of([{"range": {held.path: bound}} for bound in ({"gte": EXACT}, {"lte": -EXACT})])
-                risks[f"{name} beyond"] = beyond, "beyond 2^53, which a double rounds; map it as long"
+                sentence = "beyond 2^53, which a double rounds; map it as long"
+                risks[f"{name} beyond"] = dsl.inside(held, beyond), sentence
         within = dsl.within(self.store.fields.time, query.edges[0], query.edges[-1])
         body = {"query": within, "aggs": {"risks": {"filters": {"filters": {key: c for key, (c, _) in risks.items()}}}}}
         answer = snapshot.search(body)["aggregations"]["risks"]["buckets"]
@@ -247,13 +238,18 @@ class Examiner:
             if number := answer[key]["doc_count"]:
                 name = key.rpartition(" ")[0]
                 raise StoreUnavailable(
-                    f"view {query.view}, store {self.name}: {_messages(number)} a value of {name} {sentence}"
+                    f"view {query.view}, store {self.name}: {dating.messages(number)} a value of {name} {sentence}"
                 )
 
 
 def _refuse_aggregation(query: CountQuery, held: Held) -> None:
     if held.nested:
         raise Unfit(f"{held.field} lies in the nested objects {held.nested}, which cannot be grouped by customer")
+    if query.aggregation == "distinct" and held.mixed:
+        raise Unfit(
+            f"{held.field} is mapped as long in one index and as double in another, whose values Elasticsearch cannot "
+            "list together; reindex one of them, or name fewer indices in `index`"
+        )
     if query.aggregation in ("sum", "average") and held.type != "long":
         raise Unfit(
             f"{held.field} is mapped as {held.type}, and Elasticsearch adds such numbers with errors; "
@@ -274,11 +270,10 @@ def _in_pieces(indices: Sequence[str]) -> Iterable[list[str]]:
 
 def _is_known(known: Json, name: str) -> bool:
     """Whether some index holds the field; the parts of a flattened field are not told."""
-    return bool(known.get(name)) or any("flattened" in known.get(above, ()) for above in remote.objects_of([name]))
-
-
-def _messages(number: int) -> str:
-    return "1 message has" if number == 1 else f"{number:,} messages have"
+    held = (able for type_, able in known.get(name, {}).items() if type_ != "unmapped")
+    return any(not able.get("metadata_field") for able in held) or any(
+        "flattened" in known.get(above, ()) for above in remote.objects_of([name])
+    )
 
 
 def _exists(path: str) -> dsl.Query:

@@ -131,7 +131,13 @@ class Grouping:
         """Keys as queries call them: of true and false an answer speaks as 1 and 0, or as true and false."""
         if self.customer is None or self.customer.type != "boolean":
             return groups
-        return [group._replace(key="true" if group.key else "false") for group in groups]
+        return [group._replace(key=self.key(group.key)) for group in groups]
+
+    def key(self, given: object) -> object:
+        """A customer's key as queries call it."""
+        if self.customer is None or self.customer.type != "boolean":
+            return given
+        return "true" if given else "false"
 
     def _by_customer(self, most: int) -> Json:
         if self.customer is None:

@@ -19,7 +19,12 @@ _MOST_TIED: Final = 10_000
 
 def top(time: str, held: Held) -> dict[str, Any]:
     """The aggregation that finds a group's two newest messages; it belongs inside one of those that have a value."""
-    return {"top": {"top_hits": {"size": 2, "sort": [{time: "desc"}], **_wanted(time, held)}}}
+    return {"top": {"top_hits": {"size": 2, "sort": [by_time(time)], **_wanted(time, held)}}}
+
+
+def by_time(time: str) -> dict[str, Any]:
+    """The order that has the newest first. In milliseconds, for else every `date_nanos` comes before every `date`."""
+    return {time: {"order": "desc", "numeric_type": "date", "unmapped_type": "date"}}
 
 
 def newest(grouping: Grouping, query: CountQuery, held: Held, stretch: Stretch, group: Group) -> Newest | None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
+from typing import Final
 
-from ledger.records import Tally, customer
+from ledger.records import UNATTRIBUTED, Tally, customer
 from logviews.counting import Sum
 from logviews.elastic import distinct
 from logviews.elastic.counting import Count
 from logviews.elastic.grouping import Stretch
 from logviews.elastic.mappings import Held
+from logviews.elastic.query import is_held
 from logviews.store import Member
+
+_WHOLE: Final = re.compile(r"0|-?[1-9][0-9]{0,18}")
 
 
 def tallies(count: Count, members: Sequence[Member]) -> Iterator[Tally]:
@@ -32,12 +37,13 @@ def key_of(held: Held | None, text: str) -> object:
         return None
     match held.type:
         case "long":
-            return int(text) if text.lstrip("-").isdigit() and str(int(text)) == text else None
+            number = int(text) if _WHOLE.fullmatch(text) else None
+            return number if number is not None and is_held(held, number) else None
         case "boolean":
             return text if text in ("true", "false") else None
         case "ip":
             try:
-                return text if str(ipaddress.ip_address(text)) == text else None
+                return text if str(ipaddress.ip_address(text)) == text and "%" not in text else None
             except ValueError:
                 return None
         case _:
@@ -55,6 +61,8 @@ def _combined(count: Count, members: Sequence[Member]) -> Iterator[Tally]:
     keys = [key for value in by_value if (key := key_of(count.customer, value)) is not None]
     sums: dict[str, Sum] = defaultdict(Sum)
     for tally in count.tallies(list(pairwise(sorted({first, last, *edges}))), keys):
+        if tally.subject == UNATTRIBUTED:
+            continue
         for member in by_value.get(tally.subject.id, ()):
             if member.start <= tally.start < member.end:
                 sums[member.subject].add(tally, query.aggregation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from sys import float_info
 from typing import Final
 
 from ledger.quantities import reduced
@@ -24,7 +25,8 @@ def number(query: CountQuery, value: int | float) -> Quantity:
         StoreUnavailable: when it may not be what the message says.
     """
     exact = Decimal(value) if isinstance(value, int) else Decimal(repr(value))
-    if isinstance(value, float) and (abs(value) >= EXACT or len(exact.normalize().as_tuple().digits) > _SURE_DIGITS):
+    digits = len(exact.normalize().as_tuple().digits)
+    if isinstance(value, float) and (digits > _SURE_DIGITS or abs(value) >= EXACT or 0 < abs(value) < float_info.min):
         raise StoreUnavailable(
             f"view {query.view}: {query.field} holds {value!r}, of more digits than Elasticsearch gives back exactly; "
             "map it as long in whole units, or write it as text"

@@ -29,12 +29,21 @@ MAX_TERMS: Final = 65_536
 """`index.max_terms_count`: so many values a `terms` query may have."""
 
 _INSTANT: Final = timedelta(milliseconds=1)
-_LONGS: Final = (-(2**63), 2**63 - 1)
 
 
 def within(path: str, start: datetime, end: datetime) -> Query:
     """Messages whose time lies in `[start, end)`."""
     return _dates(path, start, end)
+
+
+def outside(path: str, start: datetime, end: datetime) -> Query:
+    """Messages of which a time lies before `start`, or not before `end`."""
+    return any_of([_dates(path, None, start), _dates(path, end, None)])
+
+
+def inside(held: Held, condition: Query) -> Query:
+    """Messages of which the objects that the field lies in meet a condition."""
+    return condition if held.nested is None else {"nested": {"path": held.nested, "query": condition}}
 
 
 def compiled(filter_: Filter, fields: Fields) -> Query:
@@ -54,8 +63,7 @@ def compiled(filter_: Filter, fields: Fields) -> Query:
             held = fields[filter_.field]
             if held is None:
                 return NOTHING
-            condition = _condition(filter_, held)
-            return condition if held.nested is None else {"nested": {"path": held.nested, "query": condition}}
+            return inside(held, _condition(filter_, held))
 
 
 def any_of(conditions: Sequence[Query]) -> Query:
@@ -95,9 +103,11 @@ def _one_of(held: Held, values: Iterable[LiteralValue]) -> Query:
         case "boolean":
             return terms(held.path, [value for value in values if isinstance(value, bool)])
         case "long":
-            return terms(held.path, [int(value) for value in _numbers(values) if _is_long(value)])
+            whole = [int(value) for value in _numbers(values) if value == math.floor(value)]
+            return terms(held.path, [value for value in whole if is_held(held, value)])
         case "double":
-            return terms(held.path, [float(value) for value in _numbers(values)])
+            numbers = [float(value) for value in _numbers(values)]
+            return terms(held.path, [*numbers, 0.0, -0.0] if 0 in numbers else numbers)
     texts = [value for value in values if isinstance(value, str)]
     match held.type:
         case "date":
@@ -112,8 +122,19 @@ def _numbers(values: Iterable[LiteralValue]) -> Iterable[int | float]:
     return (value for value in values if isinstance(value, int | float) and not isinstance(value, bool))
 
 
-def _is_long(value: float) -> bool:
-    return value == math.floor(value) and _LONGS[0] <= value <= _LONGS[1]
+def is_held(held: Held, value: int) -> bool:
+    """Whether indices can hold a whole number. Elasticsearch refuses a comparison with one that they cannot.
+
+    Raises:
+        Unfit: when some can and others cannot.
+    """
+    smallest, largest = [-(1 << bits - 1) <= value < 1 << bits - 1 for bits in held.bits]
+    if smallest != largest:
+        raise Unfit(
+            f"{held.field} is of {held.bits[0]} bits in one index and of {held.bits[1]} in another, and only one of "
+            f"them can be compared with {value}; reindex one of them as long"
+        )
+    return smallest
 
 
 def _moment(held: Held, text: str) -> Query:
@@ -147,21 +168,28 @@ def _compare(held: Held, operator: str, bound: float | datetime) -> Query:
         edge = bound + _INSTANT if operator in ("gt", "lte") else bound
         return _dates(held.path, edge, None) if operator in ("gt", "gte") else _dates(held.path, None, edge)
     if held.type == "long":
-        return _compare_long(held.path, operator, bound)
+        return _compare_long(held, operator, bound)
     if held.type != "double":
         raise Unfit(f"{held.field} is mapped as {held.type}, and {operator} compares numbers; map it as long or double")
+    if not bound:  # -0 comes before 0 in an index, and is the same number
+        return {"range": {held.path: {operator: -0.0 if operator in ("gte", "lt") else 0.0}}}
     return {"range": {held.path: {operator: float(bound)}}}
 
 
-def _compare_long(path: str, operator: str, bound: float) -> Query:
+def _compare_long(held: Held, operator: str, bound: float) -> Query:
     """By whole numbers, because 2^53 and 2^53+1 are the same double."""
-    exact = Fraction(bound)
-    least, most = _LONGS
+    exact, most = Fraction(bound), 2 ** (held.bits[1] - 1) - 1
     if operator in ("gt", "gte"):
-        least = max(least, math.floor(exact) + 1 if operator == "gt" else math.ceil(exact))
+        edge, side = math.floor(exact) + 1 if operator == "gt" else math.ceil(exact), "gte"
+        inside, whole = edge <= most, edge <= -most - 1
     else:
-        most = min(most, math.ceil(exact) - 1 if operator == "lt" else math.floor(exact))
-    return {"range": {path: {"gte": least, "lte": most}}} if least <= most else NOTHING
+        edge, side = math.ceil(exact) - 1 if operator == "lt" else math.floor(exact), "lte"
+        inside, whole = edge >= -most - 1, edge >= most
+    if not inside:
+        return NOTHING
+    if whole or not is_held(held, edge):
+        return {"exists": {"field": held.path}}
+    return {"range": {held.path: {side: edge}}}
 
 
 def _text(held: Held, operator: str, text: str) -> Query:

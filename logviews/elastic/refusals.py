@@ -12,6 +12,7 @@ from config.overrides import variable
 from logviews.elastic.troubles import Trouble
 
 _NO_INDEX: Final = re.compile(r"no such index \[([^\]]*)\]")
+_MISSING_SHARDS: Final = re.compile(r"missing shards \[(.*?)\]\.")
 _SECRET_LENGTH: Final = 4
 """Characters: a shorter password would be found in words that have nothing to do with it."""
 
@@ -45,8 +46,7 @@ class Refusals:
 
     @property
     def _hosts(self) -> str:
-        hosts = self.store.hosts
-        return hosts[0] if len(hosts) == 1 else f"any of {', '.join(hosts)}"
+        return " or ".join(self.store.hosts)
 
     @property
     def _login(self) -> str | None:
@@ -61,6 +61,10 @@ class Refusals:
             if type_ in trouble.types:
                 said = what.format(hosts=self._hosts, reason=trouble.reason)
                 return f"{said}; {advice.format(name=self.name, scheme=self._other_scheme)}" if advice else said
+        if found := _MISSING_SHARDS.search(trouble.reason):
+            return (
+                f"no node that runs has the shards {found[1]}; start the nodes that are down, or restore what they held"
+            )
         if "search.allow_expensive_queries" in trouble.reason:
             return (
                 f"the cluster forbids expensive queries ({trouble.reason}); set search.allow_expensive_queries to "
@@ -103,10 +107,10 @@ class Refusals:
     def _not_logged_in(self) -> str:
         if self._login is None:
             key, password = (variable("stores", self.name, secret) for secret in ("api_key", "password"))
-            return f"{self._hosts} wants a login; set {key}, or stores.{self.name}.username and {password}"
-        secret = "api_key" if self.store.api_key is not None else "password"
+            return f"a login is wanted at {self._hosts}; set {key}, or stores.{self.name}.username and {password}"
+        secret, wrong = ("password", "its password is wrong") if self.store.api_key is None else ("api_key", "is wrong")
         return (
-            f"{self._hosts} does not know {self._login}, or its {secret.replace('_', ' ')} is wrong or has expired; "
+            f"{self._login} is not known at {self._hosts}, or {wrong} or has expired; "
             f"correct {variable('stores', self.name, secret)}"
         )
 
@@ -147,7 +151,7 @@ _BY_TYPE: Final[dict[str, tuple[str, str]]] = {
         "what answers at {hosts} is an Elasticsearch older than 9, or a proxy that changes headers ({reason})",
         "upgrade it to 9",
     ),
-    "garbled": ("{hosts} gives no usable answer: {reason}", "look at what stands between here and Elasticsearch"),
+    "garbled": ("no usable answer came from {hosts}: {reason}", "look at what stands between here and Elasticsearch"),
     "tls_authority": ("the certificate of {hosts} is not vouched for ({reason})", _CERTIFICATE),
     "tls_name": (
         "the certificate of {hosts} was made for another name ({reason})",
@@ -158,17 +162,17 @@ _BY_TYPE: Final[dict[str, tuple[str, str]]] = {
         "the certificate of {hosts} has another fingerprint than the one that is configured",
         "if it was renewed, write down the new one's fingerprint; if not, somebody else answers",
     ),
-    "tls_none": ("{hosts} does not speak TLS", "write {scheme}:// in stores.{name}.hosts, or correct the port"),
+    "tls_none": ("no TLS is spoken at {hosts}", "write {scheme}:// in stores.{name}.hosts, or correct the port"),
     "tls": ("no encrypted connection to {hosts}: {reason}", _RUNS),
     "closed": ("its connections were closed, because the configuration changed", "try again"),
-    "name": ("{hosts} is a name that nobody knows", "correct stores.{name}.hosts"),
-    "refused": ("{hosts} does not answer: nobody listens there", _RUNS),
+    "name": ("nobody knows a machine of the name in {hosts}", "correct stores.{name}.hosts"),
+    "refused": ("no answer from {hosts}: nobody listens there", _RUNS),
     "cut": (
-        "{hosts} breaks off every connection",
+        "every connection to {hosts} breaks off",
         "see that it runs, and that stores.{name}.hosts has the right port and {scheme}:// where that is spoken",
     ),
-    "timeout": ("{hosts} did not answer in time", "see what it is busy with, or raise stores.{name}.timeout"),
-    "connection": ("{hosts} does not answer: {reason}", _RUNS),
+    "timeout": ("no answer came in time from {hosts}", "see what it is busy with, or raise stores.{name}.timeout"),
+    "connection": ("no answer from {hosts}: {reason}", _RUNS),
     "circuit_breaking_exception": (
         "the cluster has not enough memory for this just now ({reason})",
         "give its nodes more heap, or try again when it has less to do",

@@ -100,15 +100,15 @@ class Session:
         """Raises _Failed, whose cause is the client's error."""
         self.requests += 1
         try:
-            body = call(self.client).body
+            answer = call(self.client)
         except (ApiError, TransportError, *troubles.GARBLED) as error:
             trouble = troubles.of(error)
             self._answered = self._answered or not trouble.silent
             raise _Failed(trouble) from error
         self._answered = True
-        if not isinstance(body, dict | list | bool):
-            raise _Failed(troubles.garbled(body))
-        return body
+        if not troubles.is_elasticsearchs(answer):
+            raise _Failed(troubles.garbled(answer.body))
+        return answer.body
 
     def at_one_instant(self, work: Callable[[Snapshot], T]) -> T:
         """What `work` finds in a snapshot; where the snapshot is lost, it starts again in a new one.

@@ -10,10 +10,11 @@ from typing import Final
 
 from config.models import ElasticsearchStore
 from ledger.records import Freshness, Tally
-from logviews.elastic import members
+from logviews.elastic import dating, members
 from logviews.elastic import query as dsl
 from logviews.elastic.counting import Count
 from logviews.elastic.fields import Examiner
+from logviews.elastic.latest import by_time
 from logviews.elastic.mappings import Unfit
 from logviews.elastic.session import Json, Session, Snapshot
 from logviews.store import Changes, CountQuery, StoreUnavailable
@@ -46,7 +47,7 @@ class Elastic:
     def count(self, query: CountQuery) -> Iterator[Tally]:
         """The tallies that answer the query; complete before the first is given, because a snapshot may be lost.
 
-        Costs five searches and one for as many buckets as fit into an answer; `distinct` a page for so many pairs.
+        Costs six searches and one for as many buckets as fit into an answer; `distinct` a page for so many pairs.
 
         Raises:
             StoreUnavailable: when a field cannot be counted exactly, or the cluster does not answer in full.
@@ -87,12 +88,12 @@ class Elastic:
         wanted = [name for name in (fields.time, fields.ingested) if name is not None]
         body = {
             "query": {"range": {fields.time: {"lt": milliseconds(at), "format": "epoch_millis"}}},
-            "sort": [{fields.time: "desc"}],
+            "sort": [by_time(fields.time)],
             "size": 1,
             "_source": False,
             "docvalue_fields": [{"field": name, "format": "epoch_millis"} for name in wanted],
         }
-        hits = self.session.at_one_instant(lambda snapshot: snapshot.search(body))["hits"]["hits"]
+        hits = self.session.at_one_instant(lambda snapshot: self._dated(snapshot, body))["hits"]["hits"]
         newest = _moment(hits[0], fields.time) if hits else None
         arrived = _moment(hits[0], fields.ingested) if hits and fields.ingested else None
         return Freshness(newest, arrived, limit is not None and (newest is None or at - newest > limit))
@@ -100,21 +101,21 @@ class Elastic:
     def changes(self, query: CountQuery, since: str | None, at: datetime) -> Changes:
         """The hours that messages have arrived in since the mark, by their ingest time and an overlap.
 
-        Without a field that says when a message arrived, all within the store's `lateness`. The mark is the newest
-        ingest time that was seen, in ISO 8601, never later than `at`.
+        Without a field that says when a message arrived, all that the store's `lateness` lets come in after the mark.
+        The mark is the newest ingest time that was seen, in ISO 8601, never later than `at`.
 
         Raises:
             StoreUnavailable: when the cluster does not answer in full, or a message does not say when it arrived.
         """
         first, last = query.edges[0], query.edges[-1]
         ingested = self.store.fields.ingested
-        if since is None or ingested is None:
-            start = first if since is None else max(first, at - self.store.lateness)
+        mark = None if since is None else datetime.fromisoformat(since)
+        if mark is None or ingested is None:
+            start = first if mark is None else max(first, min(mark, at) - self.store.lateness - OVERLAP)
             return Changes(((start, last),) if start < last else (), at.isoformat())
-        mark = datetime.fromisoformat(since)
         arrived: dsl.Query = {"range": {ingested: {"gte": milliseconds(mark - OVERLAP), "format": "epoch_millis"}}}
         found = self.session.at_one_instant(
-            lambda snapshot: snapshot.search(self._changes(first, last, at, arrived, ingested))
+            lambda snapshot: self._dated(snapshot, self._changes(first, last, at, arrived, ingested))
         )
         answer = found["aggregations"]
         if answer["unstamped"]["doc_count"]:
@@ -124,8 +125,18 @@ class Elastic:
             )
         hours = [int(bucket["key"]) for bucket in answer["arrived"]["hours"]["buckets"] if bucket["doc_count"]]
         newest = answer["arrived"]["newest"]["value"]
-        moved = mark if newest is None else max(mark, min(at, from_milliseconds(int(newest))))
+        moved = mark if newest is None else max(mark, from_milliseconds(min(milliseconds(at), int(newest))))
         return Changes(_stretches(hours, first, last), moved.isoformat())
+
+    def _dated(self, snapshot: Snapshot, body: Json) -> Json:
+        """A search's answer, once it is known that every index holds its times as such."""
+        time, ingested = self.store.fields.time, self.store.fields.ingested
+        known = dating.known_of(snapshot, [time] if ingested is None else [time, ingested])
+        try:
+            dating.refuse_undated(snapshot, known, time, ingested)
+        except Unfit as error:
+            raise StoreUnavailable(f"store {self.name}: {error}") from error
+        return snapshot.search(body)
 
     def _changes(self, first: datetime, last: datetime, at: datetime, arrived: dsl.Query, ingested: str) -> Json:
         """What costs as much as arrived, however long the period is: of messages without a stamp a day is looked at."""
@@ -161,5 +172,9 @@ def _stretches(hours: list[int], first: datetime, last: datetime) -> tuple[tuple
 
 
 def _moment(hit: Json, field_: str) -> datetime | None:
+    """None also for a time that is not within the years 1 to 9999."""
     values = hit.get("fields", {}).get(field_)
-    return from_milliseconds(int(str(values[0]).partition(".")[0])) if values else None
+    try:
+        return from_milliseconds(int(str(values[0]).partition(".")[0])) if values else None
+    except OverflowError:
+        return None

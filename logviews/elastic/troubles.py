@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any, Final
 
+from elastic_transport import ApiResponse, HeadApiResponse
 from elasticsearch import ApiError, TransportError, UnsupportedProductError
 
 _PASSING: Final = frozenset({408, 425, 429})
@@ -71,6 +72,15 @@ def of(error: Exception) -> Trouble:
     if isinstance(error, TransportError):
         return _no_answer(error)
     return Trouble(Kind.PASSING, None, frozenset({"garbled"}), "the answer was not whole, or no JSON")
+
+
+def is_elasticsearchs(answer: ApiResponse[Any]) -> bool:
+    """Whether an answer that came with success is one: a proxy may put its own in its place, at any time.
+
+    Every one names the product in its headers, which the client looks at in the first alone.
+    """
+    whole = isinstance(answer, HeadApiResponse) or isinstance(answer.body, dict)
+    return whole and answer.meta.headers.get("x-elastic-product") == "Elasticsearch"
 
 
 def garbled(body: object) -> Trouble:

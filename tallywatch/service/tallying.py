@@ -44,7 +44,7 @@ log = structlog.get_logger("tallywatch.service.tallying")
 class Allowance:
     """So much time for a tick's longer work; what is being done when it is over is finished."""
 
-    seconds: float = SECONDS_A_TICK
+    seconds: float = field(default_factory=lambda: SECONDS_A_TICK)
     _spent: float = 0.0
     _since: float | None = None
 

@@ -43,8 +43,8 @@ class Outcome:
 
     kind: str
     task: str
-    ended: str  # right at once, right after trying again, unavailable
-    reason: str | None
+    struck: bool
+    reason: str | None  # why the store was unavailable; None where the answer was right
 
 
 @contextmanager
@@ -88,13 +88,12 @@ def requests_of(there: World, task: Task, index: Sequence[str]) -> int:
         return sum(len(proxy.seen) for proxy in between)
 
 
-def strike(there: World, dice: random.Random, folder: Path, known: dict[tuple[str, str], int]) -> Outcome:
-    """One fault in one question.
+def strike(there: World, dice: random.Random, folder: Path, known: dict[tuple[str, str], int], name: str) -> Outcome:
+    """One fault in one question, chosen by chance. `known` says how many requests each question takes.
 
     Raises:
         AssertionError: when a number is wrong.
     """
-    name = dice.choices(list(KINDS), [weight for _, weight in KINDS.values()])[0]
     scene = dice.choice(list(SCENES))
     index, task = SCENES[scene], tasks(dice, folder)
     if (task.name, scene) not in known:
@@ -113,9 +112,7 @@ def strike(there: World, dice: random.Random, folder: Path, known: dict[tuple[st
         assert task.right(found, legitimate), f"{name}, {scene}, {task.name}: WRONG IN THE LEDGER"
     assert found.problem is None or found.problem.startswith(("store logs", "view ")), found.problem
     there.restore()
-    if found.problem is not None:
-        return Outcome(name, task.name, "unavailable", found.problem)
-    return Outcome(name, task.name, "right after trying again" if faults else "right at once", None)
+    return Outcome(name, task.name, faults > 0, found.problem)
 
 
 def tasks_again(task: Task, dice: random.Random, folder: Path) -> Task:
@@ -136,29 +133,35 @@ def _ask(
         asked.session.close()
 
 
-def campaign(number: int, seed: int, kinds: Sequence[str] = tuple(KINDS)) -> list[Outcome]:
-    """So many faults. Raises AssertionError for the first wrong number."""
-    dice, outcomes, known = random.Random(seed), [], {}  # type: ignore[var-annotated]  # filled below
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder, world(seed) as there:
-        for done in range(number):
-            outcomes.append(strike(there, dice, Path(folder), known))
-            if sys.stderr.isatty():
-                print(f"\r{done + 1} of {number}", end="", file=sys.stderr)
+def campaign(there: World, folder: Path, number: int, seed: int) -> list[Outcome]:
+    """So many faults by chance. Raises AssertionError for the first wrong number."""
+    dice = random.Random(seed)
+    names = dice.choices(list(KINDS), [weight for _, weight in KINDS.values()], k=number)
+    return strikes(there, folder, names, dice)
+
+
+def strikes(there: World, folder: Path, names: Sequence[str], dice: random.Random) -> list[Outcome]:
+    """These faults, one after the other. Raises AssertionError for the first wrong number."""
+    outcomes: list[Outcome] = []
+    known: dict[tuple[str, str], int] = {}
+    for name in names:
+        outcome = strike(there, dice, folder, known, name)
+        while not outcome.struck:  # it came too late, or chance spared the question
+            outcome = strike(there, dice, folder, known, name)
+        outcomes.append(outcome)
+        if len(outcomes) % 10 == 0:
+            print(f"{len(outcomes)} of {len(names)}", file=sys.stderr, flush=True)
     return outcomes
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """Faults and what came of them."""
-    ends = ("right at once", "right after trying again", "unavailable")
-    counted = Counter((outcome.kind, outcome.ended) for outcome in outcomes)
-    lines = [f"{'fault':45} {'struck':>7} {'at once':>8} {'after tries':>12} {'unavailable':>12} {'wrong':>6}"]
+    lines = [f"{'fault':45} {'struck':>7} {'right':>7} {'unavailable':>12} {'wrong':>6}"]
     for kind in [*KINDS, None]:
-        row = [
-            sum(number for (of, ended), number in counted.items() if kind in (of, None) and ended == end)
-            for end in ends
-        ]
-        if sum(row):
-            lines.append(f"{kind or 'all':45} {sum(row):7} {row[0]:8} {row[1]:12} {row[2]:12} {0:6}")
+        of = [outcome for outcome in outcomes if kind in (outcome.kind, None)]
+        unavailable = sum(outcome.reason is not None for outcome in of)
+        if of:
+            lines.append(f"{kind or 'all':45} {len(of):7} {len(of) - unavailable:7} {unavailable:12} {0:6}")
     return "\n".join(lines)
 
 
@@ -169,7 +172,8 @@ def main() -> None:
     parser.add_argument("--reasons", action="store_true", help="also why the store was unavailable")
     options = parser.parse_args()
     started = time.perf_counter()
-    outcomes = campaign(options.faults, options.seed)
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder, world(options.seed) as there:
+        outcomes = campaign(there, Path(folder), options.faults, options.seed)
     print(table(outcomes))
     print(f"{len(outcomes)} faults in {time.perf_counter() - started:.0f} s, and not one wrong number")
     if options.reasons:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
-import random
 import shutil
 import signal
 import socket
@@ -24,6 +24,7 @@ from elasticsearch_distribution import Distribution, NoServer
 
 HEAP: Final = "512m"
 HEALTHY: Final = "/_cluster/health?wait_for_status=yellow&timeout=1s"
+_PORTS: Final = itertools.count()
 _READY_SECONDS: Final = 180  # 13 s on two quiet cores
 _ALWAYS: Final = {
     "xpack.security.enabled": False,
@@ -46,9 +47,12 @@ def answers(url: str, authority: Path | None = None, login: tuple[str, str] | No
 
 
 def free_port() -> int:
-    """A port that nobody has now, below those that the system hands out by itself."""
+    """A port that nobody has now, below those that the system hands out by itself.
+
+    A server takes it seconds later, so each process of a test run looks in another place.
+    """
     while True:
-        port = random.randrange(20_000, 32_000)
+        port = 20_000 + (os.getpid() * 16 + next(_PORTS)) % 12_000
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

@@ -20,12 +20,13 @@ _HOP_BY_HOP: Final = {"connection", "keep-alive", "transfer-encoding", "content-
 
 @dataclass
 class Exchange:
-    """One request, and the real server's answer to it, its body unpacked. `answer` is None until there is one."""
+    """One request, and the real server's answer to it, both unpacked. `packed`: the request came compressed."""
 
     method: str
     path: str
     body: bytes
     headers: Mapping[str, str]
+    packed: bool = False
     status: int = 0
     answer: bytes = b""
     answer_headers: dict[str, str] = field(default_factory=dict)
@@ -147,11 +148,12 @@ class Handler(BaseHTTPRequestHandler):
         proxy = self.server.proxy
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
-        if self.headers.get("Content-Encoding") == "gzip":
+        packed = self.headers.get("Content-Encoding") == "gzip"
+        if packed:
             body = gzip.decompress(body)
             del self.headers["Content-Encoding"]
         headers = {key: value for key, value in self.headers.items() if key.lower() != "content-length"}
-        exchange = Exchange(self.command, self.path, body, headers)
+        exchange = Exchange(self.command, self.path, body, headers, packed)
         fault = proxy.fault_for(exchange)
         try:
             if fault is not None and fault(proxy, exchange, self):

@@ -14,6 +14,7 @@ WHOLE: dict[str, Any] = {
     "timed_out": False,
     "terminated_early": False,
     "_shards": {"total": 4, "successful": 4, "skipped": 1, "failed": 0},
+    "hits": {"hits": []},
     "aggregations": {"customers": {}},
 }
 CLUSTERS: dict[str, Any] = {
@@ -47,6 +48,7 @@ def test_answers_that_are_no_searches_are_judged_by_what_they_say() -> None:
         (whole(timed_out=True), "the search timed out on the server"),
         (whole(timed_out=None), "the answer does not say whether it is whole"),
         (whole(_shards=None), "the answer does not say whether it is whole"),
+        ({key: WHOLE[key] for key in WHOLE if key != "hits"}, "the answer does not say whether it is whole"),
         (whole(_shards={}), "None of None shards answered"),
         (whole(_shards=WHOLE["_shards"] | {"failed": 1}), "1 of 4 shards failed: no reason given"),
         (

@@ -59,7 +59,9 @@ PASSING: dict[str, Fault] = {
     "garbage": faults.garbage,
     "a web page for an answer": faults.page(200),
     "text for an answer": faults.status(200, body=b"OK", kind="text/plain"),
-    "JSON that is no answer": faults.status(200, body=b"null"),
+    "JSON that is nothing": faults.status(200, body=b"null"),
+    "JSON that is a list": faults.status(200, body=b"[]"),
+    "JSON that is a truth": faults.status(200, body=b"true"),
     "bytes that are no text": faults.status(200, body=b'"\xff\xfe'),
     "JSON without an end": faults.status(200, body=b"[" * 100_000),
 }
@@ -86,14 +88,18 @@ SENTENCES: dict[str, tuple[Fault, str]] = {
         PASSING["a circuit breaker"],
         "the cluster has not enough memory for this just now ([parent]",
     ),
+    "missing shards": (
+        faults.status(503, body=error("x", "rejected due to missing shards [[a][1], [a][3]]. Consider using `x`")),
+        "no node that runs has the shards [a][1], [a][3]; start the nodes that are down",
+    ),
     "503": (faults.page(503), "the cluster has trouble of its own, with status 503: the answer was a web page"),
-    "cut": (faults.cut_before, "breaks off every connection; see that it runs"),
+    "cut": (faults.cut_before, " breaks off; see that it runs"),
     "cut short": (
         faults.cut_short,
-        "gives no usable answer: the answer was not whole, or no JSON; look at what stands",
+        ": the answer was not whole, or no JSON; look at what stands between here and",
     ),
-    "empty": (faults.empty, "gives no usable answer: the answer was empty"),
-    "a web page": (faults.page(200), "gives no usable answer: the answer was a web page"),
+    "empty": (faults.empty, ": the answer was empty; look at what stands"),
+    "a web page": (faults.page(200), ": the answer was a web page; look at what stands"),
 }
 
 
@@ -202,6 +208,14 @@ def test_fields_of_which_not_all_indices_tell_are_not_believed(elasticsearch_url
             it.count()
 
 
+def test_an_answer_of_somebody_else_is_not_taken_for_one(elasticsearch_url: str, filled: str) -> None:
+    somebody = faults.status(200, body=b'{"message": "maintenance"}')
+    for number in range(1, 5):
+        with asked(elasticsearch_url, filled, in_order([None] * number + [somebody])) as it:
+            assert it.count() == counted(NUMBER)
+            assert it.proxy.faults == 1
+
+
 def test_a_point_in_time_that_expires_is_opened_anew_and_counted_from_the_start(
     elasticsearch_url: str, filled: str
 ) -> None:
@@ -288,7 +302,7 @@ REFUSED: dict[str, tuple[Fault, str]] = {
         "lacks the index privilege view_index_metadata on a-1, a-2; grant it",
     ),
     "a login that is wanted": (
-        faults.status(401), "wants a login; set TALLYWATCH_STORES__LOGS__API_KEY, or stores.logs.username and "
+        faults.status(401), "; set TALLYWATCH_STORES__LOGS__API_KEY, or stores.logs.username and "
     ),
 }  # fmt: skip
 
@@ -342,7 +356,8 @@ def test_an_address_where_nobody_ever_answered_is_not_tried_for_long(filled: str
 def test_a_name_that_nobody_knows_is_told(filled: str) -> None:
     with opened(settings("http://search.invalid:9200", filled)) as store:
         store.session.pause, store.session.clock = (waiting := Waiting()).pause, waiting.clock
-        with pytest.raises(StoreUnavailable, match=r"http://search.invalid:9200 is a name that nobody knows"):
+        told = r"nobody knows a machine of the name in http://search\.invalid:9200; correct stores"
+        with pytest.raises(StoreUnavailable, match=told):
             store.freshness(START)
 
 
@@ -355,6 +370,15 @@ def test_nothing_is_printed_of_nodes_that_fail_and_of_warnings(
         assert it.proxy.faults > 10
     assert [record.getMessage() for record in caplog.records] == []
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_requests_and_answers_are_compressed_as_configured(elasticsearch_url: str, filled: str, compress: bool) -> None:
+    with asked(elasticsearch_url, filled, compress=str(compress).lower()) as it:
+        assert it.count() == counted(NUMBER)
+        packed = [found.packed for found in it.proxy.seen if searches(found)]
+        wanted = [found.headers.get("accept-encoding") == "gzip" for found in it.proxy.seen]
+    assert (set(packed), set(wanted)) == ({compress}, {compress})
 
 
 def test_no_secret_is_repeated_whatever_the_server_says(elasticsearch_url: str, filled: str) -> None:

@@ -88,7 +88,7 @@ def refused(server: Secured, *arguments: Any, **changes: Any) -> str:
 
 def test_a_wrong_password_is_told(secured: Secured) -> None:
     assert refused(secured, password="wrong") == (
-        f"store logs: {secured.url} does not know the user reader, or its password is wrong or has expired; "
+        f"store logs: the user reader is not known at {secured.url}, or its password is wrong or has expired; "
         "correct TALLYWATCH_STORES__LOGS__PASSWORD"
     )
 
@@ -96,13 +96,15 @@ def test_a_wrong_password_is_told(secured: Secured) -> None:
 def test_a_wrong_api_key_is_told(secured: Secured) -> None:
     told = refused(secured, username=None, password=None, api_key="Zm9vOmJhcmJhcg==")
     assert told == (
-        f"store logs: {secured.url} does not know the API key, or its api key is wrong or has expired; "
+        f"store logs: the API key is not known at {secured.url}, or is wrong or has expired; "
         "correct TALLYWATCH_STORES__LOGS__API_KEY"
     )
 
 
 def test_a_missing_login_is_told(secured: Secured) -> None:
-    assert "wants a login; set TALLYWATCH_STORES__LOGS__API_KEY" in refused(secured, username=None, password=None)
+    assert f"a login is wanted at {secured.url}; set TALLYWATCH_STORES__LOGS__API_KEY" in refused(
+        secured, username=None, password=None
+    )
 
 
 def test_a_user_that_may_read_only_some_of_what_a_pattern_matches_is_refused(secured: Secured) -> None:
@@ -149,7 +151,7 @@ def test_a_certificate_for_another_name_is_told(secured: Secured, tmp_path: Path
 def test_a_server_that_speaks_no_tls_is_told(secured: Secured) -> None:
     with FaultProxy(secured.url) as plain:
         told = refused(secured, hosts=[plain.url.replace("http:", "https:")])
-    assert "does not speak TLS; write http:// in stores.logs.hosts, or correct the port" in told
+    assert "; write http:// in stores.logs.hosts, or correct the port" in told
 
 
 def test_a_file_of_authorities_that_is_none_is_told(secured: Secured, tmp_path: Path) -> None:
@@ -173,4 +175,4 @@ views:
     environment = {"TALLYWATCH_STORES__LOGS__PASSWORD": "wrong-secret", "PATH": "", "PYTHONPATH": str(Path.cwd())}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1), done.stderr
-    assert "does not know the user reader, or its password is wrong" in done.stderr
+    assert "the user reader is not known at" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,7 +17,8 @@ INSTANT = timedelta(milliseconds=1)
 
 @dataclass
 class PlainStore:
-    """`journal` is the times at which something changed, in order; the mark is how much of it was read."""
+    """`events` are in the order of their times. `journal` is the times at which something changed, in the order of the
+    changes; the mark is how much of it was read."""
 
     events: list[Event] = field(default_factory=list)
     journal: list[datetime] = field(default_factory=list)
@@ -24,9 +26,10 @@ class PlainStore:
     down: bool = False
     unfit_from: datetime | None = None  # what happened from here on cannot be counted
 
-    def add(self, at: datetime, customer: str | None, line: str = "{}") -> None:
+    def add(self, at: datetime, customer: str | None, line: str = "{}", id_: str | None = None) -> None:
         """A message arrives."""
-        self.events.append(Event(at, customer, f"id-{len(self.journal):06}", parse(line)))
+        event = Event(at, customer, id_ or f"id-{len(self.journal):06}", parse(line))
+        insort(self.events, event, key=lambda event: event.time)
         self.journal.append(at)
 
     def remove(self, event: Event) -> None:
@@ -38,18 +41,20 @@ class PlainStore:
         self.asked.append(query)
         self._answer()
         self.check(query)
-        yield from count(self.events, query, {})
+        first, last = (bisect_left(self.events, at, key=lambda event: event.time) for at in _ends(query))
+        yield from count(self.events[first:last], query, {})
 
     def duplicates(self, query: CountQuery) -> int:
         return 0
 
     def freshness(self, at: datetime) -> Freshness:
         self._answer()
-        return Freshness(max((event.time for event in self.events if event.time < at), default=None), None, False)
+        place = bisect_left(self.events, at, key=lambda event: event.time)
+        return Freshness(self.events[place - 1].time if place else None, None, False)
 
     def changes(self, query: CountQuery, since: str | None, at: datetime) -> Changes:
         self._answer()
-        first, last = query.edges[0], query.edges[-1]
+        first, last = _ends(query)
         mark = str(len(self.journal))
         if since is None:
             return Changes(((first, last),), mark)
@@ -63,3 +68,7 @@ class PlainStore:
     def _answer(self) -> None:
         if self.down:
             raise StoreUnavailable("store plain: no answer")
+
+
+def _ends(query: CountQuery) -> tuple[datetime, datetime]:
+    return query.edges[0], query.edges[-1]

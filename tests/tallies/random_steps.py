@@ -3,23 +3,23 @@ monitors change. Used short by the tests and long by the campaign."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from random import Random
 
-from tallies_world import CUTS, VALUES, ZONES, World, needed, random_line, random_roster
+from tallies_world import CUTS, FRACTIONS, VALUES, ZONES, World, needed, random_line, random_roster
 
 Add = Callable[[datetime, str | None, str], None]
 
 
-def messages(dice: Random, now: datetime, most: int, add: Add) -> None:
+def messages(dice: Random, now: datetime, most: int, add: Add, numbers: Sequence[str] = FRACTIONS) -> None:
     """Some messages of the last hours, days or weeks, a few of the next hours; many on the edge of an hour."""
     for _ in range(dice.randint(0, most)):
         at = now - timedelta(hours=dice.choice([0.1, 1, 10, 24 * 6, 24 * 40]) * dice.random())
         at += timedelta(minutes=dice.choice([0, 0, 30]))
         if dice.random() < 0.2:
             at = at.replace(minute=0, second=0, microsecond=0)
-        add(at.replace(microsecond=at.microsecond // 1000 * 1000), dice.choice(VALUES), random_line(dice))
+        add(at.replace(microsecond=at.microsecond // 1000 * 1000), dice.choice(VALUES), random_line(dice, numbers))
 
 
 def later(dice: Random, now: datetime) -> datetime:
@@ -36,9 +36,12 @@ def changes(dice: Random, world: World, now: datetime, zones: tuple[str, ...] = 
         world.cuts = frozenset(dice.sample(sorted(CUTS), dice.randint(1, len(CUTS))))
 
 
-def refresh(dice: Random, world: World, name: str, now: datetime) -> None:
-    """Brings one view's tallies up, sometimes in bits; compares everything; recounts and prunes now and then."""
-    keeper, first = world.keeper(name), needed(world, now)
+def refresh(dice: Random, world: World, name: str, now: datetime, *, before: int = 1) -> None:
+    """Brings one view's tallies up, sometimes in bits; compares everything; recounts and prunes now and then.
+
+    `before` is how many ended periods are compared as well.
+    """
+    keeper, first = world.keeper(name), needed(world, now, before=before)
     bits = dice.randint(0, 30) if dice.random() < 0.3 else None
 
     def may_go_on() -> bool:
@@ -50,7 +53,7 @@ def refresh(dice: Random, world: World, name: str, now: datetime) -> None:
         world.sound(keeper)
         bits = None
     world.sound(keeper)
-    world.compare(name, now)
+    world.compare(name, now, before=before)
     if dice.random() < 0.1:
         keeper.recount(now - timedelta(days=3), now, now)
         world.sound(keeper)

@@ -82,22 +82,22 @@ def counted(world: World) -> list[tuple[datetime, datetime]]:
     return found
 
 
-def fill(world: World, days: int = 27) -> None:
+def fill(world: World, days: int = 27, first: int = 0) -> None:
     """A message of A every three hours."""
-    for number in range(days * 8):
+    for number in range(first * 8, days * 8):
         logs(world).add(START + timedelta(hours=3 * number), "A")
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 def test_readings_from_tallies_are_those_from_the_logs_after_every_random_step(database: Database, seed: int) -> None:
     dice = Random(seed)
     now = dice.choice([datetime(2026, 10, 20, tzinfo=UTC), datetime(2026, 3, 25, tzinfo=UTC)])
     now += timedelta(hours=dice.randint(0, 200), milliseconds=dice.randint(0, 3_600_000))
-    zones = ZONES + OFF_THE_HOUR if seed % 4 == 3 else ZONES
+    zones = ZONES + OFF_THE_HOUR if seed == 3 else ZONES
     store = PlainStore()
     world = World(database, store, store, roster=random_roster(dice, now, zones))
     names = dice.sample(sorted(VIEWS), 2)
-    for _ in range(8):
+    for _ in range(6):
         messages(dice, now, 12, store.add)
         if store.events and dice.random() < 0.3:
             store.remove(dice.choice(store.events))
@@ -197,7 +197,7 @@ def test_after_a_long_time_away_what_was_missed_is_counted_piece_by_piece(
     monkeypatch.setattr(keepers, "AT_ONCE", 10)
     fill(world, days=10)
     keeper = up(world, START + timedelta(days=10))
-    fill(world)
+    fill(world, first=10)
     turns = iter([True, False])
     assert keeper.bring_up(NOW, MONTH, lambda: next(turns)) is not None
     world.sound(keeper)
