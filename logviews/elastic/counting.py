@@ -76,12 +76,12 @@ class Count:
             yield self._tally(found.stretch, group, different.get(group.key, 0), self.values(group))
 
     def _latest(self, found: Grouped) -> Iterator[Tally]:
+        newest_ = {} if self.held is None else newest(self.grouping, self.query, self.held, found)
         for group in found.groups:
-            top = None if self.held is None else newest(self.grouping, self.query, self.held, found.stretch, group)
-            if top is None:
+            if group.key not in newest_:
                 yield self._tally(found.stretch, group, None, 0)
                 continue
-            amount, moment, id_ = top
+            amount, moment, id_ = newest_[group.key]
             tally = self._tally(found.stretch, group, amount, self.values(group))
             yield replace(tally, newest=from_milliseconds(moment), newest_id=id_)
 

@@ -57,6 +57,21 @@ def test_the_latest_of_messages_of_one_time_is_that_of_the_greatest_id(
     assert (found.quantity, found.newest, found.newest_id) == (99 * 7 % 100, START, "m099")
 
 
+def test_ties_of_many_customers_are_asked_for_together(client: Elasticsearch, elasticsearch_url: str) -> None:
+    messages = [
+        message(f"{number:04}", START + HOUR * (number % 7), customer=f"c{number % 250}", size=number)
+        for number in range(1_750)
+    ]
+    messages += [message(f"x{number}", START + HOUR * 6, customer=f"c{number}", size=number) for number in range(250)]
+    with load(client, elasticsearch_url, messages, {"size": "integer"}) as loaded:
+        before = loaded.store.session.requests
+        found = {str(tally.subject): tally.quantity for tally in loaded.store.count(asked("latest", "size", hours=24))
+                 if tally.start == START + HOUR * 6}  # fmt: skip
+        requests = loaded.store.session.requests - before
+    assert found == {f"c{number}": number for number in range(250)}
+    assert requests < 20
+
+
 def test_distinct_values_of_a_customer_with_several_names_count_once(
     client: Elasticsearch, elasticsearch_url: str
 ) -> None:
