@@ -12,7 +12,7 @@ from functools import reduce
 from typing import Final
 
 from config.models import Aggregation
-from ledger.records import Quantity, Tally
+from ledger.records import Quantity, SubjectKind, Tally
 from ledger.tallies import Amount
 from logviews.embedded.aggregation import combine
 
@@ -21,8 +21,8 @@ EXTREMES: Final[frozenset[Aggregation]] = frozenset({"min", "max", "latest"})
 
 
 def amount_of(tally: Tally) -> Amount:
-    """What is kept of a tally."""
-    if not tally.values:
+    """What is kept of a tally. Of the unattributed rest that is the number of messages: not every store says more."""
+    if not tally.values or tally.subject.kind is SubjectKind.UNATTRIBUTED:
         return Amount(tally.messages, 0, None)
     return Amount(tally.messages, tally.values, tally.quantity, tally.newest, tally.newest_id)
 

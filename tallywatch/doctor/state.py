@@ -102,7 +102,7 @@ def evaluation(name: str, last: Evaluation | None, entries: Mapping[str, Due], a
     if last.outcome == "unavailable":
         return failed(check, about, f"{told}, when the log store could not be counted", "see the lines of its store")
     if last.outcome == "backfilling":
-        found = f"{told}, when {last.figures.get('counted', 'a part')} of what it needs had been counted; it tells nobody"
+        found = f"{told}, when {last.figures.get('counted')} of what it needs had been counted; it tells nobody yet"
         return warning(check, about, found, "nothing: the service counts the rest in the background")
     if entry is not None and at - entry.at > OVERDUE_AFTER:
         found = f"{told}; the next has been due for {length(at - entry.at)}"

@@ -361,6 +361,15 @@ def test_a_name_that_nobody_knows_is_told(filled: str) -> None:
             store.freshness(START)
 
 
+def test_a_store_that_was_closed_meanwhile_says_so_at_once(elasticsearch_url: str, filled: str) -> None:
+    with asked(elasticsearch_url, filled) as it:
+        it.count()
+        it.store.session.close()
+        with pytest.raises(StoreUnavailable, match="its connections were closed, because the configuration changed"):
+            it.count()
+        assert it.waiting.pauses == []
+
+
 def test_nothing_is_printed_of_nodes_that_fail_and_of_warnings(
     elasticsearch_url: str, filled: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
