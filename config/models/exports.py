@@ -21,6 +21,9 @@ class Export(Section):
         description="wait after the last period's end before closing; at least, and by default, the stores' lateness",
     )
     tolerance: Integer = Field(
-        default=0, description="by how much a closing count may lie below what a notice already stated", ge=0
+        default=0,
+        description="by how much a closing count may lie below what a notice already stated, or differ from what the "
+        "service's tallies come to",
+        ge=0,
     )
     approve: Literal["auto", "manual"] = Field(default="manual", description="`manual`: closing needs `--approve`")

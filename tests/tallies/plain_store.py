@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,7 +23,7 @@ class PlainStore:
 
     events: list[Event] = field(default_factory=list)
     journal: list[datetime] = field(default_factory=list)
-    asked: list[CountQuery] = field(default_factory=list)
+    asked: deque[CountQuery] = field(default_factory=lambda: deque(maxlen=1_000))
     down: bool = False
     unfit_from: datetime | None = None  # what happened from here on cannot be counted
 

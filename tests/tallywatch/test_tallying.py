@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from service_world import CONFIGURATION, START, World, evaluations
 from ledger import due, watermarks
 from ledger.database import Database
 from ledger.watermarks import Watermark
+from logviews.embedded.store import Embedded
 from tallywatch.doctor import state
 from tallywatch.service import heartbeat, tallying
 from tallywatch.service.service import Service
@@ -66,16 +67,26 @@ def test_scheduled_evaluations_count_from_the_sums(world: World, service: Servic
     assert evaluations(service.database, "monthly")[-1].figures["integrity"]["duplicates"] is None
 
 
-def test_monitors_of_one_filter_count_it_once_a_tick(world: World, service: Service) -> None:
+def test_monitors_of_one_filter_count_it_once_a_tick(
+    world: World, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.run(service, 5 * MINUTE)
     (calls, others) = sorted(marks(service.database), key=lambda mark: mark.store, reverse=True)
     assert set(calls.cuts) == {"customer month", "customer day"} and set(others.cuts) == {"customer month"}
-    world.now = START + HOUR - 5 * MINUTE
-    world.log("A", world.now)
-    world.run(service, 5 * MINUTE)  # `monthly` and `daily` are due
+    asked, changes = [], Embedded.changes
+    monkeypatch.setattr(Embedded, "changes", lambda self, *about: asked.append(self.name) or changes(self, *about))
+    world.now = START + HOUR
+    world.log("A", START + 59 * MINUTE)
+
+    def clock() -> datetime:  # one that goes on while the service works
+        world.now += timedelta(milliseconds=7)
+        return world.now
+
+    service.clock = clock
+    service.tick()  # `monthly` and `daily` are due
     assert len({evaluations(service.database, name)[-1].at for name in ("monthly", "daily")}) == 1
     after = next(mark for mark in marks(service.database) if mark.hash == calls.hash)
-    assert after.revision == calls.revision + 1
+    assert (after.revision, asked) == (calls.revision + 1, ["web", "other"])
 
 
 def test_what_is_not_counted_yet_decides_nothing_pages_nobody_and_goes_on_by_itself(
