@@ -4,8 +4,8 @@ Wanted: at most 1.2x in time on day 28; at most 12x the time of 10,000 customers
 
 python benchmarks/refresh.py [MESSAGES A DAY] [CUSTOMERS]      (100,000 and 100,000 by default; 2 GB of disk)
 
-Messages come in steadily, a part each quarter of an hour, and each evaluation follows the one before by as much. Measured
-is what the service does then: bringing the tallies up, reading the sums, judging, deciding and writing.
+Messages come in steadily, a part each quarter of an hour, and each evaluation follows the one before by as much. What
+is measured is what the service does then: bringing the tallies up, reading the sums, judging, deciding and writing.
 """
 
 from __future__ import annotations

@@ -64,8 +64,8 @@ def test_the_readme_has_exactly_the_two_set_up_commands() -> None:
     assert "pip install" not in re.sub(r"```.*?```", "", text, flags=re.DOTALL)
 
 
-def test_the_readme_fits_a_screen() -> None:
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 60
+def test_the_readme_is_read_in_a_minute() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 65
 
 
 def test_every_room_says_what_lives_in_it() -> None:
