@@ -82,7 +82,7 @@ def recount(keeper: Keeper, name: str, view: View, period_of: PeriodOf, at: date
     if mark is None or not keeper.cuts:
         return None
     whole = _span(keeper, period_of)
-    first, last = max(whole[0], mark.since), min(whole[1], mark.counted_to)
+    first, last = max(whole[0], mark.since, keeper.oldest(at)), min(whole[1], mark.counted_to)
     if first >= last:
         return Recount(first, first, ())
     before = _kept_count(keeper, name, view, period_of, mark.counted_to)

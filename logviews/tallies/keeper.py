@@ -64,6 +64,10 @@ class Keeper:
         with self.database.connect() as connection:
             return watermarks.load(connection, self.key.hash)
 
+    def oldest(self, at: datetime) -> datetime:
+        """The start of the first bucket that may be counted again: of those before it messages may be gone."""
+        return _EVER if self.lifetime is None else buckets.ceiling(at - self.lifetime, self.key.width)
+
     def bring_up(self, at: datetime, needed: datetime, may_go_on: MayGoOn) -> Progress | None:
         """Counts what has changed up to `at` (exclusive), and what is not counted yet from `needed` on.
 
@@ -108,7 +112,7 @@ class Keeper:
         mark, pace = self.watermark(), Pace(self.key.width)
         if mark is None:
             return
-        first, last = max(first, mark.since, self._oldest(at)), min(last, mark.counted_to)
+        first, last = max(first, mark.since, self.oldest(at)), min(last, mark.counted_to)
         left = buckets.starts(first, last, self.key.width) if first < last else []
         attempts = 0
         while left:
@@ -191,7 +195,7 @@ class Keeper:
         if at <= mark.since:
             return mark
         found = self.store.changes(self.key.query((mark.since, at)), mark.mark, at)
-        first = max(mark.since, self._oldest(at))
+        first = max(mark.since, self.oldest(at))
         changed = buckets.touched(found.stretches, first, mark.counted_to, self.key.width)
         moved = replace(mark, mark=found.mark)
         waiting = sorted({*changed, *self._waiting(mark, at)})
@@ -225,13 +229,9 @@ class Keeper:
         """The buckets that have to be counted: those that were found changed, the one in part, and all up to `at`."""
         with self.database.connect() as connection:
             changed = watermarks.changed_buckets(connection, mark.id)
-        oldest = self._oldest(at)
+        oldest = self.oldest(at)
         forward = buckets.starts(mark.counted_to, at, self.key.width) if mark.counted_to < at else []
         return sorted({start for start in changed if start >= oldest}.union(forward))
-
-    def _oldest(self, at: datetime) -> datetime:
-        """The start of the first bucket that may be counted again: of those before it messages may be gone."""
-        return _EVER if self.lifetime is None else buckets.ceiling(at - self.lifetime, self.key.width)
 
     def _recount(self, piece: Sequence[datetime], at: datetime) -> list[Recounted]:
         """The buckets as they were counted and written; none when the service has counted later than this."""

@@ -95,7 +95,8 @@ def _running(
             "cluster.initial_master_nodes": [f"{name}-0"],
             **settings,
         }
-        nodes.append(Node(distribution, folder, own, lock, transport=port))
+        whole = None if position else distribution.folder  # one of them is enough to take everything away
+        nodes.append(Node(distribution, folder, own, lock, whole, transport=port))
     try:
         for node in nodes:
             node.configure()

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -36,13 +37,19 @@ def main(lock: str, folder: str, user: str, group: str, log: str, *command: str)
             start_new_session=True,
             **({} if user == "-" else {"user": int(user), "group": int(group), "extra_groups": []}),
         )
-    signal.signal(signal.SIGTERM, lambda *_: _kill(process.pid))
-    outlived = threading.Event()
-    threading.Thread(target=_outlive, args=(lock, process.pid, outlived), daemon=True).start()
+    ended, outlived = threading.Event(), threading.Event()
+
+    def end() -> None:
+        if not ended.is_set():  # later, the number may be somebody else's
+            _kill(process.pid)
+
+    signal.signal(signal.SIGTERM, lambda *_: end())
+    threading.Thread(target=_outlive, args=(lock, end, outlived), daemon=True).start()
     process.wait()
     deadline = time.monotonic() + 10
     while _kill(process.pid) and time.monotonic() < deadline:  # the launcher may be gone before the server
         time.sleep(0.05)
+    ended.set()
     Path(f"{log}.ended").touch()
     if folder != "-":
         outlived.wait()  # they may want to read why it ended
@@ -50,10 +57,10 @@ def main(lock: str, folder: str, user: str, group: str, log: str, *command: str)
     return 0
 
 
-def _outlive(lock: str, group: int, outlived: threading.Event) -> None:
+def _outlive(lock: str, end: Callable[[], None], outlived: threading.Event) -> None:
     with Path(lock).open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        _kill(group)
+        end()
         outlived.set()
         threading.Event().wait()  # keeps the lock: whoever comes now finds the server taken
 
