@@ -126,9 +126,19 @@ class Look:
 
     def _order(self, one: Sighting) -> tuple[bool, int]:
         row = self.rows.get(one.file)
-        if row is None or row.content_id is None or row.state == "copy":
+        if row is None or row.content_id is None or row.state == "copy" or not self._still_holds(one, row):
             return True, -one.size
         return False, one.size - row.bytes
+
+    def _still_holds(self, one: Sighting, row: Followed) -> bool:
+        """Whether a file still begins with what was read of it: an inode may be another file's by now, a copy's too."""
+        if unchanged(one, row):
+            return True
+        try:
+            log = recognise(one.path)
+            return log.compression is None and self._recognising().grown(log, row) is not None
+        except (IngestError, OSError):
+            return False
 
     def _only_renamed(self, one: Sighting, row: Followed) -> bool:
         return row.path != str(one.path) and unchanged(one, row) and row.state in ("read", "refused")

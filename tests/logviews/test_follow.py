@@ -214,6 +214,20 @@ def test_a_copy_that_is_being_made_of_an_unread_log_is_not_taken_for_it(site: Si
     assert site.inside() == numbered(1, 2, 3, 4, 5)
 
 
+def test_nor_is_one_that_is_being_made_in_the_file_of_a_copy_that_was_read(site: Site) -> None:
+    log, copy = site.logs / "app.jsonl", site.logs / "app.jsonl.1"
+    copy.write_text(lines(1))
+    log.touch()
+    site.look()
+    log.write_text(lines(2, 3, 4))
+    copy.write_text(lines(2, 3)[:-5])  # the same inode, as a new file often has that of one which was deleted
+    site.look()
+    copy.write_text(log.read_text())
+    os.truncate(log, 0)
+    site.look_to_the_end()
+    assert site.inside() == numbered(1, 2, 3, 4)
+
+
 def test_a_file_that_is_cut_off_goes_on_after_what_is_left(site: Site) -> None:
     log = site.logs / "app.jsonl"
     log.write_text(lines(1, 2, 3))
