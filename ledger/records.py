@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 Quantity = int | Fraction
 """An exact quantity: whole where it can be, else a fraction. Floats never carry a quantity."""
@@ -53,9 +53,9 @@ class Period:
     zone: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """A view's partial quantity for one subject in one bucket that starts at `start`.
+class Tally(NamedTuple):
+    """A view's partial quantity for one subject in one bucket that starts at `start`. A tuple: a month has hundreds of
+    thousands.
 
     `values` is how many values went into it (the divisor of an average, 0 when there was none) and `messages` how many
     messages matched. `quantity` is None when there was no value, the *sum* for an average, and for `latest` the value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -59,6 +60,13 @@ class Changes:
 
 class LogStore(Protocol):
     """A place where logs live."""
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """Within it, this thread's questions may be answered of one and the same instant: not earlier than its begin.
+
+        For whoever has several questions in a row: it is cheaper, and the answers belong together.
+        """
+        ...
 
     def count(self, query: CountQuery) -> Iterator[Tally]:
         """The tallies that answer the query, exactly.

@@ -84,9 +84,10 @@ class Evaluator:
         it = watched(self.config, name)
         try:
             store = self.store_of(it.view.store)
-            scene = _Scene(it, store, self.roster, at, judged_through, behind=behind, breached=breached)
-            final = tuple(scene.final())
-            running, figures = scene.running()
+            with store.at_once():
+                scene = _Scene(it, store, self.roster, at, judged_through, behind=behind, breached=breached)
+                final = tuple(scene.final())
+                running, figures = scene.running()
         except BackfillingError as error:
             verdicts = self._unavailable(it, at, Reason.BACKFILLING)
             return Evaluated(it, at, verdicts, backfilling=str(error.progress))

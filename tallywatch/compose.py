@@ -9,7 +9,6 @@ from config.load import Loaded
 from config.models import ElasticsearchStore
 from exporters.statements import Accounts
 from ledger.database import Database
-from logviews.embedded.store import Embedded
 from logviews.fields import used_fields
 from logviews.store import LogStore
 from logviews.tallies.keeper import Keeper
@@ -28,6 +27,8 @@ def store(loaded: Loaded, database: Database, name: str) -> LogStore:
     settings = loaded.config.stores[name]
     if isinstance(settings, ElasticsearchStore):
         return CONNECTIONS.of(name, settings)
+    from logviews.embedded.store import Embedded  # noqa: PLC0415 (slow; only who has such a store needs DuckDB)
+
     return Embedded(name, settings, used_fields(loaded.config, name), database)
 
 

@@ -20,7 +20,11 @@ SOON: Final = timedelta(minutes=1)
 ROOT: Final = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-import structlog  # noqa: E402 (the path comes first)
+from tallywatch.__main__ import collect_seldom  # noqa: E402 (the path comes first)
+
+collect_seldom()  # as the program does, before it imports anything
+
+import structlog  # noqa: E402 (as above)
 
 from config.load import load  # noqa: E402
 from ledger.database import open_database  # noqa: E402

@@ -11,6 +11,7 @@ itself booked. Wanted: 900 files take 100x the requests and 20x the time; twelve
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Final
@@ -49,7 +50,9 @@ def theirs(month: Month, name: str, *, grouped: bool, run_every: str = "minutes:
     return found
 
 
-def passes(month: Month, rivals: list[Rival], at: datetime, rounds: int) -> tuple[datetime, list[list[Pass]]]:
+def passes(
+    month: Month, rivals: list[Rival], at: datetime, rounds: int, make: Callable[[Rival, datetime], Pass]
+) -> tuple[datetime, list[list[Pass]]]:
     """So many passes of each, in an order that goes round; each time a quarter of an hour's messages came in."""
     found: dict[str, list[Pass]] = {one.name: [] for one in rivals}
     for number in range(rounds):
@@ -57,7 +60,7 @@ def passes(month: Month, rivals: list[Rival], at: datetime, rounds: int) -> tupl
         month.until(at)
         for place in range(len(rivals)):
             one = rivals[(place + number) % len(rivals)]
-            found[one.name].append(one.one_pass(at))
+            found[one.name].append(make(one, at))
     return at, list(found.values())
 
 
@@ -79,7 +82,7 @@ def later(month: Month, rivals: list[Rival], rounds: int) -> tuple[datetime, lis
     for one in rivals:
         one.start(at)
         first.append([one.one_pass(at)])
-    at, found = passes(month, rivals, at, rounds)
+    at, found = passes(month, rivals, at, rounds, Rival.one_pass)
     return at, [
         line("the first pass ever", first),
         line(f"a later pass, median of {rounds}", found),
@@ -88,11 +91,9 @@ def later(month: Month, rivals: list[Rival], rounds: int) -> tuple[datetime, lis
     ]
 
 
-def back(month: Month, rivals: list[Rival], at: datetime) -> list[tuple[str, ...]]:
+def back(month: Month, rivals: list[Rival], at: datetime, rounds: int) -> list[tuple[str, ...]]:
     """Lines of the table: coming back, from the start of the process to the end of its first pass."""
-    at += QUARTER
-    month.until(at)
-    ours, files, grouped = ([one.come_back(at)] for one in rivals)
+    at, (ours, files, grouped) = passes(month, rivals, at, rounds, Rival.come_back)
     for one in rivals:
         one.kill()
     start = ("--start", MONTH.isoformat())
@@ -100,7 +101,7 @@ def back(month: Month, rivals: list[Rival], at: datetime) -> list[tuple[str, ...
     sampled = theirs(month, "900-sample", grouped=False, one_in=SAMPLE).come_back(at, *start)
     steps = f"{sampled.seconds * SAMPLE:,.0f} s, {sampled.requests * SAMPLE:,} (from one rule in {SAMPLE})"
     return [
-        line("back after kill -9", [ours, files, grouped], ("", ", counts lost", "")),
+        line(f"back after kill -9, median of {rounds}", [ours, files, grouped], ("", ", counts lost", "")),
         line("back with the month whole", [ours, [whole], grouped], ("", ", --start, a count a day", "")),
         ("the same, a count for each of its passes", "", steps, "", "", ""),
     ]
@@ -120,7 +121,7 @@ def main() -> None:
             theirs(month, "twelve-grouped", grouped=True),
         ]
         at, rows = later(month, rivals, given.rounds)
-        rows += back(month, rivals, at)
+        rows += back(month, rivals, at, given.rounds)
         measuring.print_table(
             f"450 customers on day {DAY} of a month of {given.messages:,} messages: time and requests",
             ("", "tallywatch", "900 rule files", "twelve grouped rules", "900 : ours", "twelve : ours"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Final
@@ -83,7 +82,7 @@ class Count:
                 continue
             amount, moment, id_ = newest_[group.key]
             tally = self._tally(found.stretch, group, amount, self.values(group))
-            yield replace(tally, newest=from_milliseconds(moment), newest_id=id_)
+            yield tally._replace(newest=from_milliseconds(moment), newest_id=id_)
 
     def _tally(self, stretch: Stretch, group: Group, amount: Quantity | None, values: int) -> Tally:
         subject = self._subjects.get(group.key)

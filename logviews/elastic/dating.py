@@ -18,13 +18,17 @@ _AT_ONCE: Final = 50
 
 
 def known_of(snapshot: Snapshot, names: Sequence[str]) -> Json:
-    """Field -> type -> what it can, over all indices of the store; `unmapped` where an index does not have it."""
-    index = snapshot.session.index
-    answer = snapshot.session.ask(
-        lambda es: es.field_caps(index=index, fields=list(names), include_unmapped=True, allow_no_indices=False)
-    )
-    known: Json = answer["fields"]
-    return known
+    """Field -> type -> what it can, over all indices of the store; `unmapped` where an index does not have it.
+
+    Costs a request, unless all of them were asked for in this snapshot before.
+    """
+    if not snapshot.known.keys() >= set(names):
+        index = snapshot.session.index
+        answer = snapshot.session.ask(
+            lambda es: es.field_caps(index=index, fields=list(names), include_unmapped=True, allow_no_indices=False)
+        )
+        snapshot.known.update({name: answer["fields"].get(name, {}) for name in names})
+    return snapshot.known
 
 
 def refuse_undated(snapshot: Snapshot, known: Json, time: str, ingested: str | None = None) -> None:

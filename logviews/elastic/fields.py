@@ -80,8 +80,7 @@ class Examiner:
         first, last = query.edges[0], query.edges[-1]
         names = used_by(query)
         try:
-            asked = [*self._own(), *names]
-            known = dating.known_of(snapshot, [*asked, *remote.objects_of(asked)])
+            known = dating.known_of(snapshot, self.asked(query))
             dating.refuse_undated(snapshot, known, self.store.fields.time)
             indices = self._indices(snapshot, first, last)
             mappings = self._mappings(snapshot.session, indices, [*names, *self._own()])
@@ -96,6 +95,11 @@ class Examiner:
         time = found[self.store.fields.time]
         path = self.store.fields.time if time is None else time.path
         return Fields(path, found[self.store.fields.customer], {name: found[name] for name in names})
+
+    def asked(self, query: CountQuery) -> list[str]:
+        """The fields whose capabilities a question needs: its own, the store's, and the objects they may lie in."""
+        names = [*self._own(), *used_by(query)]
+        return [*names, *remote.objects_of(names)]
 
     def refuse_differing(self, session: Session, query: CountQuery) -> None:
         """Raises Unfit for a field that is of one kind in one index and of another in the next.

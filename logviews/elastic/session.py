@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,13 @@ class SnapshotLost(StoreUnavailable):
     """What was being counted is not there any more as it was: an index deleted, a shard or the point in time lost."""
 
 
+class _Held(threading.local):
+    """What a thread holds: whether it wants one snapshot for all that it asks, and that one, once it is open."""
+
+    wanted = False
+    snapshot: Snapshot | None = None
+
+
 @dataclass(slots=True)
 class Session:
     """One store's connections. `requests` counts what was sent, for benchmarks and logs. For use by several threads.
@@ -52,6 +60,7 @@ class Session:
     _refusals: Refusals = field(init=False)
     _answered: bool = False
     _may_read_until: float | None = None
+    _held: _Held = field(default_factory=_Held)
 
     def __post_init__(self) -> None:
         self._refusals = Refusals(self.name, self.store)
@@ -127,16 +136,45 @@ class Session:
                     raise StoreUnavailable(str(lost)) from lost
 
     @contextmanager
-    def _snapshot(self) -> Iterator[Snapshot]:
-        opened = self._open()
-        snapshot = Snapshot(self, opened["id"], (opened.get("_shards") or {}).get("total"))
+    def holding(self) -> Iterator[None]:
+        """Within it, all that this thread asks `at_one_instant` is asked of one snapshot, opened when it is needed.
+
+        Where that one is lost, whatever is asked then and later is asked of a new one.
+        """
+        if self._held.wanted:
+            yield
+            return
+        self._held.wanted = True
         try:
-            yield snapshot
+            yield
         finally:
-            try:
-                self._once(lambda es: es.close_point_in_time(id=snapshot.id))  # once: it closes by itself, later
-            except _Failed as failure:
-                _LOG.debug("store %s: a point in time was not closed: %s", self.name, failure.trouble.reason)
+            self._held.wanted = False
+            self._let_go()
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Snapshot]:
+        held = self._held
+        if held.snapshot is None:
+            opened = self._open()
+            held.snapshot = Snapshot(self, opened["id"], (opened.get("_shards") or {}).get("total"))
+        try:
+            yield held.snapshot
+        except SnapshotLost:
+            self._let_go()
+            raise
+        finally:
+            if not held.wanted:
+                self._let_go()
+
+    def _let_go(self) -> None:
+        """Closes the snapshot that this thread has open, if any."""
+        snapshot, self._held.snapshot = self._held.snapshot, None
+        if snapshot is None:
+            return
+        try:
+            self._once(lambda es: es.close_point_in_time(id=snapshot.id))  # once: it closes by itself, later
+        except _Failed as failure:
+            _LOG.debug("store %s: a point in time was not closed: %s", self.name, failure.trouble.reason)
 
     def _open(self) -> Json:
         """Opens a point in time. The client's own method cannot say that a pattern must match something.
@@ -191,11 +229,6 @@ class Session:
         found = self.ask(lambda es: es.indices.get_mapping(index=",".join(indices)))
         return {name: answer["mappings"] for name, answer in found.items()}
 
-    def field_caps(self, fields: Sequence[str]) -> Json:
-        """Field -> type -> what it can, over all indices of the store, those of other clusters too."""
-        answer = self.ask(lambda es: es.field_caps(index=self.index, fields=list(fields), allow_no_indices=False))
-        return dict(answer["fields"])
-
 
 class _Failed(Exception):  # noqa: N818 (it never leaves this module)
     """One try that failed."""
@@ -209,12 +242,14 @@ class _Failed(Exception):  # noqa: N818 (it never leaves this module)
 class Snapshot:
     """The store as it was at one instant: every search in it sees the same messages.
 
-    `id` is the newest that the server has given, and `shards` how many there are.
+    `id` is the newest that the server has given, and `shards` how many there are. `known` is what was found out about
+    fields meanwhile (see `dating.known_of`).
     """
 
     session: Session
     id: str
     shards: int | None = None
+    known: dict[str, Json] = field(default_factory=dict)
 
     def search(self, body: Json) -> Json:
         """A search's whole answer. `body` is query, aggs, sort and the like; `size` is 0 unless it says so.

@@ -41,8 +41,6 @@ def columns_sql(query: CountQuery, kind_bits: int, type_: FieldType | None) -> s
     first, second, unfit, newest, newest_id = "NULL", "NULL", "NULL", "NULL", "NULL"
     whole = not kind_bits & kinds.FRACTION
     match query.aggregation:
-        case "messages":
-            first = "count(*)"
         case "distinct":
             first = f"count(DISTINCT {identity_sql(type_, kind_bits)})"
         case "sum" | "average" if whole:
@@ -63,8 +61,7 @@ def columns_sql(query: CountQuery, kind_bits: int, type_: FieldType | None) -> s
             present = "FILTER (WHERE v IS NOT NULL)"
             first = f"arg_max(v, {order}) {present}"
             newest, newest_id = f"epoch_ms(max(time) {present})", f"arg_max(coalesce(id, ''), {order}) {present}"
-    values = "count(*)" if query.field is None else "count(v)"
-    return f"CAST({first} AS VARCHAR), CAST({second} AS VARCHAR), {values}, {unfit}, {newest}, {newest_id}"
+    return f"CAST({first} AS VARCHAR), CAST({second} AS VARCHAR), count(v), {unfit}, {newest}, {newest_id}"
 
 
 def scale_of(query: CountQuery, kind_bits: int) -> int:
@@ -123,7 +120,7 @@ def quantity(query: CountQuery, answer: Answer, kind_bits: int) -> Quantity | No
             f"view {query.view}: {query.field} holds {answer.unfit}, which has {allowed}; "
             "state how many in `scale`, as in {sum: FIELD, scale: 2}"
         )
-    if query.aggregation in ("messages", "distinct"):
+    if query.aggregation == "distinct":
         return int(answer.first or 0)
     if query.aggregation in ("sum", "average"):
         if answer.first is None:

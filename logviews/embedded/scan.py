@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ from duckdb import DuckDBPyConnection
 
 from config.filters import Compare, leaves
 from config.models import FieldType
-from ledger.records import UNATTRIBUTED, Tally, customer
+from ledger.records import UNATTRIBUTED, Subject, Tally, customer
 from logviews import kinds
 from logviews.addresses import normalised_address
 from logviews.embedded import aggregation, engine, extract
@@ -37,6 +37,7 @@ class Scan:
     query: CountQuery
     paths: Sequence[Path]
     kinds: dict[str, int]
+    _subjects: dict[str | None, Subject] = field(default_factory=dict)
 
     def tallies(self) -> Iterator[Tally]:
         """One tally a group.
@@ -46,7 +47,9 @@ class Scan:
         """
         self._refuse_no_times()
         bits = self._bits
-        if bits & kinds.ARRAY:  # several values a message: count messages and values apart
+        if self.query.field is None:
+            yield from self._numbers()
+        elif bits & kinds.ARRAY:  # several values a message: count messages and values apart
             numbers = {(row[0], row[1]): row[2] for row in self._rows(values=False)}
             rows = {(row[0], row[1]): row for row in self._rows(values=True)}
             for key, number in numbers.items():
@@ -56,16 +59,21 @@ class Scan:
             for subject, bucket, number, *answer_columns in self._rows(values=False):
                 yield self._tally((subject, bucket), number, aggregation.Answer(*answer_columns), bits)
 
+    def _numbers(self) -> Iterator[Tally]:
+        """One tally a group of messages alone, which need no more than to be counted."""
+        view, edges = self.query.view, self.query.edges
+        for subject, bucket, number in self._rows(values=False):
+            yield Tally(view, self._subject(subject), edges[bucket], number, number, number)
+
     def number(self) -> int:
         """How many messages match between the first and the last edge."""
         source, parameters = self._source()
         return engine.number(self.connection, f"SELECT count(*) FROM ({source})", parameters)
 
     def _tally(self, key: tuple[str | None, int], number: int, answer: aggregation.Answer, bits: int) -> Tally:
-        subject = UNATTRIBUTED if key[0] is None else customer(key[0])
         return Tally(
             self.query.view,
-            subject,
+            self._subject(key[0]),
             self.query.edges[key[1]],
             aggregation.quantity(self.query, answer, bits),
             number,
@@ -73,6 +81,12 @@ class Scan:
             None if answer.newest is None else from_milliseconds(answer.newest),
             answer.newest_id or "",
         )
+
+    def _subject(self, value: str | None) -> Subject:
+        """One object for all groups of a customer value."""
+        if value not in self._subjects:
+            self._subjects[value] = UNATTRIBUTED if value is None else customer(value)
+        return self._subjects[value]
 
     @property
     def _bits(self) -> int:
@@ -96,7 +110,7 @@ class Scan:
                     )
 
     def _rows(self, *, values: bool) -> Iterator[tuple[Any, ...]]:
-        """Rows of subject, bucket, number of messages and the aggregation's columns; `values` unfolds arrays.
+        """Rows of subject, bucket, messages and, of a field, the aggregation's columns; `values` unfolds arrays.
 
         They come in portions, because customers times buckets can be millions of rows; the connection takes no other
         work before the last one.
@@ -108,11 +122,14 @@ class Scan:
             source = f"SELECT * REPLACE (unnest({unfolded}) AS v) FROM ({source}) WHERE v IS NOT NULL"
         if query.aggregation == "distinct" and query.field and self.types.get(query.field) == "ip":
             source, parameters = self._with_normal_addresses(source, parameters, query.field)
-        columns = aggregation.columns_sql(query, bits, self.types.get(query.field) if query.field else None)
-        if bits & kinds.ARRAY and not values:
-            columns = "NULL, NULL, 0, NULL, NULL, NULL"
+        if query.field is None:
+            columns = ""
+        elif bits & kinds.ARRAY and not values:
+            columns = ", NULL, NULL, 0, NULL, NULL, NULL"
+        else:
+            columns = f", {aggregation.columns_sql(query, bits, self.types.get(query.field))}"
         answer = self.connection.execute(
-            f"SELECT subject, bucket, count(*), {columns} FROM ({source}) GROUP BY subject, bucket", parameters
+            f"SELECT subject, bucket, count(*){columns} FROM ({source}) GROUP BY subject, bucket", parameters
         )
         while rows := answer.fetchmany(_PORTION):
             yield from rows

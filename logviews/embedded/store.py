@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -52,6 +53,10 @@ class Embedded:
                 yield from scan.tallies() if scan else ()
         except duckdb.Error as error:
             raise engine.unavailable(self.name, error) from error
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """Nothing to be held: every question finds its own parts, and a connection costs next to nothing."""
+        return nullcontext()
 
     def duplicates(self, query: CountQuery) -> int:
         """How many messages that the query's filter matches were refused because their id was there before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -33,6 +34,10 @@ class _BesideStore:
     database: Database
     key: FilterKey
     _fresh: dict[datetime, Freshness] = field(default_factory=dict, kw_only=True)
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """The store's."""
+        return self.store.at_once()
 
     def duplicates(self, query: CountQuery) -> int | None:  # noqa: ARG002 (the protocol's)
         """Not known: they are in no tally, and asking the logs for them would cost more each day of a month."""

@@ -48,7 +48,8 @@ def _job(
         behind = pick_up is not None and pick_up.failures > 0
         evaluator = Evaluator(loaded.config, loaded.roster, lambda _: tallying.source(name, at, through))
         breached = {standing.subject for standing in known if standing.breached}
-        evaluated = evaluator.evaluate(name, at, through, behind=behind, breached=breached)
+        with tallying.at_once(name):
+            evaluated = evaluator.evaluate(name, at, through, behind=behind, breached=breached)
         decision = commit(database, evaluated, loaded.roster)
         if decision.notices:
             decided()

@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from config.load import Loaded
 from config.models import EmbeddedStore
 from ledger.database import Database
-from logviews.embedded.merge import merge_small
 from logviews.fields import used_fields
-from logviews.intake.follow import Pickup, PickupProblem
 from tallywatch.service import news
 from tallywatch.service.jobs import Job, every
+
+if TYPE_CHECKING:
+    from logviews.intake.follow import PickupProblem
 
 PICK_UP_EVERY: Final = timedelta(seconds=10)
 MERGE_EVERY: Final = timedelta(minutes=10)
@@ -40,6 +41,8 @@ def merging(loaded: Loaded, database: Database) -> Iterator[Job]:
 
 
 def _pick_up(loaded: Loaded, database: Database, name: str, store: EmbeddedStore) -> Job:
+    from logviews.intake.follow import Pickup  # noqa: PLC0415 (slow; only who has such a store needs DuckDB)
+
     rule, first, following = every(PICK_UP_EVERY)
     pickup = Pickup(name, store, used_fields(loaded.config, name), database)
 
@@ -91,6 +94,8 @@ def _tell(loaded: Loaded, database: Database, store: str, problem: PickupProblem
 
 
 def _merge(database: Database, name: str, store: EmbeddedStore) -> Job:
+    from logviews.embedded.merge import merge_small  # noqa: PLC0415 (as above)
+
     rule, first, following = every(MERGE_EVERY)
 
     def run(at: datetime) -> str | None:

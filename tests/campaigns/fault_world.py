@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -63,6 +63,10 @@ class Plain:
     """A log store in plain Python over a state: what is right."""
 
     state: State
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """Nothing changes meanwhile."""
+        return nullcontext()
 
     def count(self, query: CountQuery) -> Iterator[Tally]:
         """By the definition of what a view means."""

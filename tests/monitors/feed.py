@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,6 +29,9 @@ class Feed:
     stale_after: timedelta
     now: datetime | None = None
     down: bool = False
+
+    def at_once(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def count(self, query: CountQuery) -> Iterator[Tally]:
         self._answer()

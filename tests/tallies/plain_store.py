@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -37,6 +38,9 @@ class PlainStore:
         """A message is deleted, and the store knows."""
         self.events.remove(event)
         self.journal.append(event.time)
+
+    def at_once(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def count(self, query: CountQuery) -> Iterator[Tally]:
         self.asked.append(query)
