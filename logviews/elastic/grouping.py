@@ -114,6 +114,8 @@ class Grouping:
             }
         )
         buckets = sorted(answer["aggregations"]["stretches"]["buckets"], key=lambda bucket: float(bucket["from"]))
+        if len(buckets) != len(stretches):
+            raise self.snapshot.lost(f"the answer has {len(buckets)} of {len(stretches)} stretches of time")
         found = []
         for stretch, bucket in zip(stretches, buckets, strict=True):
             if self.customer is None:

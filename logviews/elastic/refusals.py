@@ -68,7 +68,7 @@ class Refusals:
         if "search.allow_expensive_queries" in trouble.reason:
             return (
                 f"the cluster forbids expensive queries ({trouble.reason}); set search.allow_expensive_queries to "
-                "true there, or use no prefix, wildcard or contains in the view"
+                "true there, or use no prefix, wildcard, contains or field in nested objects in the view"
             )
         return None
 

@@ -266,7 +266,11 @@ class Snapshot:
         clusters = {entry.partition(":")[0] for entry in session.store.index if ":" in entry}
         reason = search_shortfall(answer, self.shards, clusters, body.get("aggs") or ())
         if reason is not None:
-            raise SnapshotLost(session._refusals.left_out(reason))
+            raise self.lost(reason)
         self.id = answer.get("pit_id", self.id)
         self.shards = answer["_shards"]["total"]
         return dict(answer)
+
+    def lost(self, reason: str) -> SnapshotLost:
+        """What to raise when an answer is not whole: it is asked for again in a new snapshot."""
+        return SnapshotLost(self.session._refusals.left_out(reason))

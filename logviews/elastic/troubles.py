@@ -37,6 +37,9 @@ _GONE_WITH_ITS_NODE: Final = frozenset({
 })  # fmt: skip
 """A point in time lives in the memory of the nodes that hold its shards: on another copy of a shard there is none."""
 
+_LASTING_TYPES: Final = frozenset({"class_cast_exception"})
+"""An index that is sorted or grouped by a field of another kind than the next one's: told with status 500."""
+
 _PASSING_TYPES: Final = frozenset({"task_cancelled_exception", "es_rejected_execution_exception"})
 
 
@@ -123,6 +126,8 @@ _CONNECTION: Final = {
 
 def _kind(error: ApiError, types: frozenset[str]) -> Kind:
     status = error.status_code
+    if not types.isdisjoint(_LASTING_TYPES):
+        return Kind.REFUSED
     if status in _PASSING or status >= 500 or not types.isdisjoint(_PASSING_TYPES):
         return Kind.PASSING
     if status == 404 and "no_such_remote_cluster_exception" not in types and isinstance(error.body, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from elasticsearch import Elasticsearch
 
 from config import filters
 from ledger.records import Freshness
-from logviews.elastic.store import OVERLAP
+from logviews.elastic.store import OVERLAP, Elastic
 from logviews.store import CountQuery, Member, StoreUnavailable
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
@@ -94,6 +95,52 @@ def test_freshness_is_that_of_the_newest_message_before_the_instant(
         assert loaded.store.freshness(at) == Freshness(START + HOUR * 2, at, stale=False)
         assert loaded.store.freshness(START + HOUR * 7) == Freshness(START + HOUR * 4, START + HOUR * 5, stale=True)
         assert loaded.store.freshness(START) == Freshness(None, None, stale=True)
+
+
+def test_within_one_look_all_questions_are_of_one_instant(client: Elasticsearch, elasticsearch_url: str) -> None:
+    def number(store: Elastic) -> int:
+        return sum(tally.messages for tally in store.count(asked()))
+
+    with load(client, elasticsearch_url, [message(1, START)], {}) as loaded:
+        store, name = loaded.store, loaded.store.session.index
+        with store.at_once():
+            assert number(store) == 1
+            fill(client, name, [json.dumps(message(2, START + HOUR))])
+            with ThreadPoolExecutor() as others:
+                assert others.submit(number, store).result() == 2, "another thread looks for itself"
+            with store.at_once():
+                assert number(store) == 1
+            assert store.freshness(START + HOUR * 2).newest == START
+        assert number(store) == 2
+
+
+def test_a_look_that_is_lost_begins_again_and_is_held_again(client: Elasticsearch, elasticsearch_url: str) -> None:
+    with load(client, elasticsearch_url, [message(1, START)], {}) as loaded:
+        store = loaded.store
+        store.session.pause = lambda _: None
+        with store.at_once():
+            assert [tally.messages for tally in store.count(asked())] == [1]
+            client.close_point_in_time(id=store.session.at_one_instant(lambda snapshot: snapshot.id))
+            assert [tally.messages for tally in store.count(asked())] == [1]
+            held = store.session.at_one_instant(lambda snapshot: snapshot.id)
+            assert store.session.at_one_instant(lambda snapshot: snapshot.id) == held
+
+
+def test_an_evaluations_questions_cost_less_together(client: Elasticsearch, elasticsearch_url: str) -> None:
+    def cost(store: Elastic) -> int:
+        before = store.session.requests
+        store.changes(asked(), START.isoformat(), START + HOUR)
+        list(store.count(asked()))
+        store.freshness(START + HOUR)
+        return store.session.requests - before
+
+    fields = {"time": "time", "customer": "customer", "ingested": "arrived"}
+    arrived = message(1, START, arrived=START.isoformat())
+    with load(client, elasticsearch_url, [arrived], {"arrived": "time"}, fields=fields) as loaded:
+        apart = cost(loaded.store)
+        with loaded.store.at_once():
+            together = cost(loaded.store)
+    assert apart - together - 1 == 6, "the one that closes comes after the look"
 
 
 def test_changes_are_the_hours_that_messages_arrived_in_since_the_mark(

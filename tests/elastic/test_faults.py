@@ -242,6 +242,24 @@ def test_a_point_in_time_that_expires_each_time_makes_the_store_unavailable(
             it.count()
 
 
+def of_stretches(found: Exchange) -> bool:
+    return searches(found) and "stretches" in found.json().get("aggs", {})
+
+
+def test_an_answer_without_the_stretches_that_were_asked_for_is_not_counted(
+    elasticsearch_url: str, filled: str
+) -> None:
+    none = _set("aggregations.stretches.buckets", [])
+    with asked(elasticsearch_url, filled, in_order([none], of_stretches)) as it:
+        assert it.count() == counted(NUMBER)
+    told = r"it does not answer in full: the answer has 0 of \d+ stretches"
+    with (
+        asked(elasticsearch_url, filled, always(none, of_stretches)) as it,
+        pytest.raises(StoreUnavailable, match=told),
+    ):
+        it.count()
+
+
 def closings(found: Exchange) -> bool:
     return found.method == "DELETE" and found.path == "/_pit"
 
@@ -290,6 +308,10 @@ REFUSED: dict[str, tuple[Fault, str]] = {
             400, body=error("exception", "[wildcard] queries cannot be executed: 'search.allow_expensive_queries' is")
         ),
         "the cluster forbids expensive queries",
+    ),
+    "fields of two kinds": (
+        faults.status(500, body=error("class_cast_exception", "class DoubleRangeQuery cannot be cast to class Bytes")),
+        "the cluster has trouble of its own, with status 500: class DoubleRangeQuery cannot be cast",
     ),
     "too few buckets": (
         faults.status(400, body=error("too_many_buckets_exception", "Trying to create too many buckets.")),
