@@ -120,7 +120,10 @@ def test_a_view_that_would_be_counted_wrongly_is_told_with_the_reason(
     assert "status is mapped as text, which is cut into words" in found["found"]
 
 
-def test_a_cluster_that_does_not_answer_is_told_and_nothing_else_is_asked_of_it(tmp_path: Path) -> None:
+def test_a_cluster_that_does_not_answer_is_told_and_nothing_else_is_asked_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("logviews.elastic.session.STRANGER_SECONDS", 0.5)
     found = doctor(tmp_path, "http://127.0.0.1:9", "logs")
     assert [one["state"] for one in of(found, "cluster")] == ["failed"]
     assert not of(found, "mapping")
