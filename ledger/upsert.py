@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ARRAY, Connection, Table, bindparam, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 
 def upsert(connection: Connection, table: Table, changed: Sequence[str]) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that, where the primary key is there already, replaces these columns of the row instead."""
     keys = list(table.primary_key.columns)
     if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 (slow; only who has such a database needs it)
+
         there = postgresql.insert(table)
         return there.on_conflict_do_update(index_elements=keys, set_={name: there.excluded[name] for name in changed})
     here = sqlite.insert(table)
@@ -29,7 +34,7 @@ def upsert_many(
     if not rows:
         return
     statement = upsert(connection, table, changed)
-    if not isinstance(statement, postgresql.Insert):
+    if isinstance(statement, sqlite.Insert):
         connection.execute(statement, list(rows))
         return
     names = list(rows[0])
