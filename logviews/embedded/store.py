@@ -55,7 +55,7 @@ class Embedded:
             raise engine.unavailable(self.name, error) from error
 
     def at_once(self) -> AbstractContextManager[None]:
-        """Nothing to be held: every question finds its own parts, and a connection costs next to nothing."""
+        """Nothing is held: every question finds the parts that are registered then."""
         return nullcontext()
 
     def duplicates(self, query: CountQuery) -> int:

@@ -67,8 +67,8 @@ class Look:
     def work(self) -> None:
         """Looks into each file that may have something new.
 
-        Known ones first, the shortest rest first; then the others, the longest first: a copy that is being made is
-        shorter than what it is made of, and must not be taken for the original.
+        Known ones first that still hold what was read of them, the shortest rest first; then the others, the longest
+        first: a copy that is being made is shorter than what it is made of, and must not be taken for the original.
         """
         self._left = self.piece_bytes
         self._by_file.update((one.file, one) for one in self.seen.files)
