@@ -28,6 +28,7 @@ def known_of(snapshot: Snapshot, names: Sequence[str]) -> Json:
             lambda es: es.field_caps(index=index, fields=list(names), include_unmapped=True, allow_no_indices=False)
         )
         snapshot.known.update({name: answer["fields"].get(name, {}) for name in names})
+        snapshot.indices = tuple(answer["indices"])
     return snapshot.known
 
 

@@ -124,21 +124,26 @@ class Examiner:
     def _indices(self, snapshot: Snapshot, first: datetime, last: datetime) -> list[str]:
         """The concrete indices with messages between these instants.
 
-        A message whose time was not understood is in no period, and would never be missed: there must be none.
+        A message whose time was not understood is in no period, and would never be missed: there must be none. Nor any
+        in an index that was the store's when the snapshot was opened, and was not when its fields were asked for.
         """
         time = self.store.fields.time
         of_the_time, unplaced = dsl.within(time, first, last), {"term": {"_ignored": time}}
+        elsewhere = {"bool": {"must_not": [dsl.terms("_index", snapshot.indices)]}}
         body = {
-            "query": dsl.any_of([of_the_time, unplaced]),
+            "query": dsl.any_of([of_the_time, unplaced, elsewhere]),
             "aggs": {
                 "found": {
                     "filter": of_the_time,
                     "aggs": {"indices": {"terms": {"field": "_index", "size": _MOST_INDICES}}},
                 },
                 "unplaced": {"filter": unplaced},
+                "elsewhere": {"filter": elsewhere},
             },
         }
         answer = snapshot.search(body)["aggregations"]
+        if answer["elsewhere"]["doc_count"]:
+            raise snapshot.lost("it has messages in an index that is not the store's any more")
         dating.refuse_malformed(time, answer["unplaced"]["doc_count"])
         indices = answer["found"]["indices"]
         if indices["sum_other_doc_count"]:

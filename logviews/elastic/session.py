@@ -151,6 +151,10 @@ class Session:
             self._held.wanted = False
             self._let_go()
 
+    def look_anew(self) -> None:
+        """Lets what this thread asks next be asked of a new snapshot, within `holding` too."""
+        self._let_go()
+
     @contextmanager
     def _snapshot(self) -> Iterator[Snapshot]:
         held = self._held
@@ -243,13 +247,14 @@ class Snapshot:
     """The store as it was at one instant: every search in it sees the same messages.
 
     `id` is the newest that the server has given, and `shards` how many there are. `known` is what was found out about
-    fields meanwhile (see `dating.known_of`).
+    fields meanwhile, and `indices` those that it was found out of (see `dating.known_of`).
     """
 
     session: Session
     id: str
     shards: int | None = None
     known: dict[str, Json] = field(default_factory=dict)
+    indices: tuple[str, ...] = ()
 
     def search(self, body: Json) -> Json:
         """A search's whole answer. `body` is query, aggs, sort and the like; `size` is 0 unless it says so.

@@ -114,9 +114,12 @@ class Elastic:
         """
         first, last = query.edges[0], query.edges[-1]
         ingested = self.store.fields.ingested
+        self.session.look_anew()  # whatever is counted after a mark was read must not be older than that mark
         mark = None if since is None else datetime.fromisoformat(since)
+        if mark is not None:  # where a clock was set back, what has come since then is stamped before the mark
+            mark = None if mark - at > OVERLAP else min(mark, at)
         if mark is None or ingested is None:
-            start = first if mark is None else max(first, min(mark, at) - self.store.lateness - OVERLAP)
+            start = first if mark is None else max(first, mark - self.store.lateness - OVERLAP)
             return Changes(((start, last),) if start < last else (), at.isoformat())
         arrived: dsl.Query = {"range": {ingested: {"gte": milliseconds(mark - OVERLAP), "format": "epoch_millis"}}}
         body, names = self._changes(first, last, at, arrived, ingested), self._examiner.asked(query)

@@ -170,6 +170,21 @@ def test_an_alias_that_is_switched_during_the_count_is_counted_as_it_was(
         assert it.count() == counted(240)
 
 
+def test_an_alias_that_is_switched_before_fields_are_looked_at_hides_nothing_of_the_old_index(
+    client: Elasticsearch, elasticsearch_url: str, prefix: str
+) -> None:
+    alias, old = f"{prefix}-current", f"{prefix}-old"
+    undated = {"dynamic": False, "properties": {"customer": {"type": "keyword"}}}
+    client.indices.create(index=old, mappings=undated, settings={"number_of_replicas": 0}, aliases={alias: {}})
+    fill(client, old, [json.dumps(message) for message in messages(90)])
+    made(client, f"{prefix}-new", 240)
+    switch = [{"remove": {"index": old, "alias": alias}}, {"add": {"index": f"{prefix}-new", "alias": alias}}]
+    act = meanwhile(lambda: client.indices.update_aliases(actions=switch))
+    with asked(elasticsearch_url, alias, in_order([act], lambda found: "/_field_caps" in found.path)) as it:
+        assert it.count() == counted(240), "and not nothing, as the old index has no times"
+        assert sum(openings(found) for found in it.proxy.seen) == 2
+
+
 def test_an_alias_switched_and_the_old_index_deleted_is_counted_as_it_is(
     client: Elasticsearch, elasticsearch_url: str, prefix: str
 ) -> None:
