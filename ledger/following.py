@@ -18,10 +18,11 @@ from ledger.parts import SourceFile
 from ledger.tables import content, followed, problem, source, stretch
 from ledger.upsert import upsert
 
-State = Literal["new", "read", "more", "waiting", "copy", "refused", "denied"]
+State = Literal["new", "read", "more", "waiting", "cut", "copy", "refused", "denied"]
 """`new`: seen, not looked into yet; `read`: everything is in; `more`: there is more to read; `waiting`: what is left is
-not whole yet; `copy`: the same as another file that is still there; `refused`: cannot be taken in until it changes;
-`denied`: may not be opened."""
+not whole yet; `cut`: a beginning of what another file held, which is gone: cut off, or being made again; `copy`: the
+same as another file that is still there; `refused`: cannot be taken in until it changes; `denied`: may not be
+opened."""
 
 START_BYTES: Final = 64
 """How many bytes of a content are kept as they are, for files that are too short to be known by the hash of more."""

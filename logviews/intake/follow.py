@@ -15,8 +15,9 @@ from config.models import EmbeddedStore
 from ledger import following
 from ledger.database import Database
 from ledger.following import Followed, Trouble
-from logviews.intake import failures, looking, sightings
+from logviews.intake import failures, sightings
 from logviews.intake.looking import FileTaken, Look
+from logviews.intake.rows import worth_a_look
 from logviews.intake.sightings import Sightings
 from logviews.intake.staging import Staging, StoreBusyError, writing
 from logviews.intake.taking import Taking
@@ -114,7 +115,7 @@ def _anything(seen: Sightings, rows: Mapping[str, Followed], known: Mapping[str,
     copies = {row.content_id for row in rows.values() if row.state == "copy" and row.file in there}
     paths = {str(one.path) for one in seen.files}
     return (
-        any(looking.worth_a_look(one, rows.get(one.file), at) for one in seen.files)
+        any(worth_a_look(one, rows.get(one.file), at) for one in seen.files)
         or not copies <= held - {None}
         or {path: one.sentence for path, one in known.items() if path not in paths} != seen.hidden
     )

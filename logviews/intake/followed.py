@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from config.models import EmbeddedStore
 from ledger import following
 from ledger.database import Database
+from ledger.following import Followed
 from ledger.parts import SourceFile
 from logviews.intake import contents, files
 from logviews.intake.contents import HEAD_BYTES
@@ -31,6 +33,13 @@ def read_by_pickup(name: str, store: EmbeddedStore, database: Database, file: Lo
             with files.opened(file) as stream:
                 sha256 = files.beginnings(stream, [match.bytes]).get(match.bytes)
             if sha256 is not None and match.bytes:
-                path = next((row.path for row in rows.values() if row.content_id == content_id), "")
-                found.append(SourceFile(str(Path(path).resolve()), match.bytes, match.lines, sha256))
+                path = _place(file, [row for row in rows.values() if row.content_id == content_id])
+                found.append(SourceFile(path, match.bytes, match.lines, sha256))
     return tuple(found)
+
+
+def _place(file: LogFile, rows: Sequence[Followed]) -> str:
+    """Where a content is now: in the file itself, if that holds it, else in another one that is no copy."""
+    held = [str(Path(row.path).resolve()) for row in rows if row.state != "copy"]
+    own = str(file.path.resolve())
+    return own if own in held else next(iter(held), "")

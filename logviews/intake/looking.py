@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -19,13 +18,11 @@ from logviews.embedded import engine
 from logviews.intake import contents, failures, files, resume
 from logviews.intake.files import IngestError, IngestPlaceError, LogFile, NotAFileError
 from logviews.intake.noting import News
-from logviews.intake.pieces import ChangedMeanwhileError, Cut
+from logviews.intake.pieces import ChangedMeanwhileError, Cut, Piece
 from logviews.intake.recognising import Known, Recognising
+from logviews.intake.rows import QUIET, seen_now, unchanged, worth_a_look
 from logviews.intake.sightings import Sighting, Sightings, recognise
 from logviews.intake.taking import Taking
-
-QUIET: Final = timedelta(seconds=60)
-"""How long a file has to stay as it is until a last line without its end is whole, and what is not readable is told."""
 
 FORGOTTEN_AFTER: Final = timedelta(days=7)
 """How long a file that is gone is remembered by its inode; its content is known for good."""
@@ -122,7 +119,7 @@ class Look:
 
     def _refuse(self, one: Sighting, row: Followed | None, sentence: str, state: State) -> None:
         self._refused[str(one.path)] = sentence
-        self._put(_seen(one, row, self.at, state))
+        self._put(seen_now(one, row, self.at, state))
 
     def _order(self, one: Sighting) -> tuple[bool, int]:
         row = self.rows.get(one.file)
@@ -141,13 +138,16 @@ class Look:
             return False
 
     def _only_renamed(self, one: Sighting, row: Followed) -> bool:
-        return row.path != str(one.path) and unchanged(one, row) and row.state in ("read", "refused")
+        return row.path != str(one.path) and unchanged(one, row) and row.state in ("read", "cut", "refused")
 
     def _was_a_copy(self, one: Sighting, row: Followed | None) -> bool:
         """Whether a file was a copy of another one, which is gone by now."""
         if row is None or row.state != "copy":
             return False
-        return row.content_id is None or not self._recognising().holds(row.content_id, one)
+        if row.content_id is None or not self._recognising().holds(row.content_id, one):
+            return True
+        with self.taking.database.connect() as reading:  # what follows in it may not be what followed in the original
+            return 0 < row.bytes != following.last(reading, row.content_id).end
 
     def _recognising(self) -> Recognising:
         return Recognising(self.taking.name, self.taking.store, self.taking.database, self.rows, self._by_file)
@@ -158,7 +158,7 @@ class Look:
         if whole and not (
             row is not None and unchanged(one, row)
         ):  # it may be being written: it is read when two looks see it alike
-            self._put(_seen(one, row, self.at, "new"))
+            self._put(replace(seen_now(one, row, self.at, "new"), bytes=0))  # who knows whether it still holds that
             self.more = True
             return
         with engine.connection(spill=self.taking.staging.folder) as connection:
@@ -167,7 +167,7 @@ class Look:
             except IngestError:
                 if not whole or self._quiet(one, row):
                     raise
-                self._put(_seen(one, row, self.at, "waiting"))  # it may still be being written
+                self._put(seen_now(one, row, self.at, "waiting"))  # it may still be being written
             except duckdb.Error as error:
                 raise failures.of_engine(log.name, self.taking.store.folder, error) from error
 
@@ -179,13 +179,15 @@ class Look:
     ) -> None:
         cut = Cut(log, one, self.taking.staging.folder, self.taking.store, self._limit(log), finished)
         known = self._known(connection, one, log, row, cut)
-        after = _seen(one, row, self.at, "read")
+        after = seen_now(one, row, self.at, "read")
         if known.copy:
             self._put(replace(after, content_id=known.content_id, bytes=known.bytes, state="copy"))
             return
         known, beginning, asked = self._with_sources(log, known, row)
         after = replace(after, content_id=known.content_id, bytes=known.bytes, sources=asked)
-        piece = cut.piece(connection, known.bytes, known.lines)
+        if known.cut or (row is not None and row.state == "cut" and row.content_id == known.content_id):
+            after = replace(after, state="cut")
+        piece = cut.piece(connection, known.bytes, known.lines, self._tail(known, beginning))
         news = News(after, beginning, piece, finished)
         head = news.head(log)
 
@@ -204,7 +206,15 @@ class Look:
             with self.taking.database.begin() as writing:
                 noted(writing, {})
         else:
-            self._put(replace(after, state="read" if known.bytes >= one.size or finished else "waiting"))
+            state: State = "read" if known.bytes >= one.size or finished else "waiting"
+            self._put(after if after.state == "cut" else replace(after, state=state))
+
+    def _tail(self, known: Known, beginning: tuple[Stretch, ...]) -> str | None:
+        """The hash of the bytes that have to stand before what is new."""
+        if beginning or known.content_id is None:
+            return beginning[-1].tail_sha256 if beginning else None
+        with self.taking.database.connect() as reading:
+            return following.last(reading, known.content_id).tail_sha256
 
     def _limit(self, log: LogFile) -> int:
         if log.format == "parquet":
@@ -218,18 +228,26 @@ class Look:
     ) -> Known:
         """How much of the file was counted before."""
         recognising = self._recognising()
+
+        def rest(start: int, lines: int, limit: int) -> Piece | None:
+            return replace(cut, limit=limit).piece(connection, start, lines)
+
         if row is not None and row.content_id is not None and row.state != "copy":
             if log.compression is None and log.format != "parquet":
                 known = recognising.grown(log, row)
+                if known is not None and row.state == "cut":  # it may become again what it is a beginning of
+                    again = recognising.recognise(one, log, rest, connection, but=row.content_id)
+                    return again if again.copy or again.bytes > known.bytes else known
                 if known is not None:
                     return known
             elif row.state == "more":
                 with self.taking.database.connect() as reading:
                     last = following.last(reading, row.content_id)
-                return Known(row.content_id, last.end, last.lines_through)
+                if last.end == row.bytes:
+                    return Known(row.content_id, last.end, last.lines_through)
         if not one.size:
             return Known()
-        return recognising.recognise(one, log, lambda start, lines: cut.piece(connection, start, lines), connection)
+        return recognising.recognise(one, log, rest, connection)
 
     def _with_sources(self, log: LogFile, known: Known, row: Followed | None) -> tuple[Known, tuple[Stretch, ...], int]:
         """What is known together with what was taken in by hand, the stretches to note, the last row asked."""
@@ -263,29 +281,3 @@ class Look:
     def _put(self, row: Followed) -> None:
         self.rows[row.file] = row
         self.changed.add(row.file)
-
-
-def _seen(one: Sighting, row: Followed | None, at: datetime, state: State) -> Followed:
-    """A file as it is now; what is known of it stays."""
-    since = row.since if row is not None and unchanged(one, row) else at
-    if row is None or row.state == "copy":  # what it was a copy of is another file's
-        return Followed(one.file, str(one.path), None, 0, 0, one.size, one.changed_ns, since, state)
-    return replace(row, path=str(one.path), size=one.size, changed_ns=one.changed_ns, since=since, state=state)
-
-
-def unchanged(one: Sighting, row: Followed) -> bool:
-    """Whether a file is as it was at the last look."""
-    return (row.size, row.changed_ns) == (one.size, one.changed_ns)
-
-
-def worth_a_look(one: Sighting, row: Followed | None, at: datetime) -> bool:
-    """Whether a file may have something new, or is called something else."""
-    if row is None or row.path != str(one.path):
-        return True
-    if row.state == "denied":
-        return os.access(one.path, os.R_OK)
-    if row.state == "refused":  # one that goes on growing behind a bad line is not read again at each look
-        return not unchanged(one, row) and at - row.since >= QUIET
-    if not unchanged(one, row):
-        return True
-    return row.state in ("new", "more") or (row.state == "waiting" and at - row.since >= QUIET)

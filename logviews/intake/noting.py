@@ -56,6 +56,8 @@ class News:
         state: State = "read" if self.finished or self._end >= self.row.size else "waiting"
         if self.piece is not None and self.piece.more:
             state = "more"
+        if self.row.state == "cut" and self.piece is None:
+            state = "cut"
         row = replace(self.row, content_id=content_id, bytes=self._end, state=state)
         following.put_file(connection, store, row)
         return row

@@ -19,7 +19,7 @@ from duckdb import DuckDBPyConnection
 from config.models import EmbeddedStore
 from ledger.following import Stretch
 from logviews.intake import files
-from logviews.intake.contents import TAIL_BYTES, read_exactly, skip
+from logviews.intake.contents import TAIL_BYTES, read_exactly, sha256, skip
 from logviews.intake.csvfile import csv_to_lines
 from logviews.intake.files import IngestError, LogFile
 from logviews.intake.parquetfile import parquet_to_lines
@@ -62,8 +62,10 @@ class Cut:
     limit: int
     finished: bool
 
-    def piece(self, connection: DuckDBPyConnection, start: int, lines: int) -> Piece | None:
+    def piece(self, connection: DuckDBPyConnection, start: int, lines: int, tail: str | None = None) -> Piece | None:
         """What is new from a place on, up to which the file has so many lines; None when it has no whole line more.
+
+        `tail` is the hash of what has to stand before that place.
 
         Raises:
             ChangedMeanwhileError: when the file was renamed, truncated or written anew.
@@ -71,6 +73,8 @@ class Cut:
         """
         raw = self.folder / "piece"
         before, ended = self._copy(raw, start)
+        if tail is not None and sha256(before) != tail:
+            raise ChangedMeanwhileError(f"{self.log.name}: it was written anew before it was read")
         if self.log.format == "csv" and not (self.finished and ended):
             _keep_whole_rows(raw, self._delimiter(), ended=ended)
         stretch = _measured(raw, start, lines, before)

@@ -41,6 +41,11 @@ class Known:
     copy: bool = False
     like: Match | None = None
 
+    @property
+    def cut(self) -> bool:
+        """Whether the file is but a beginning of that other content."""
+        return self.like is not None and self.like.ended
+
 
 @dataclass(frozen=True, slots=True)
 class Recognising:
@@ -62,28 +67,32 @@ class Recognising:
             return None
         return Known(row.content_id, last.end, last.lines_through)
 
-    def recognise(self, seen: Sighting, log: LogFile, rest: Callable[[int, int], Piece | None],
-                  connection: DuckDBPyConnection) -> Known:  # fmt: skip
+    def recognise(self, seen: Sighting, log: LogFile, rest: Callable[[int, int, int], Piece | None],
+                  connection: DuckDBPyConnection, but: int | None = None) -> Known:  # fmt: skip
         """What is known of a file at its first sight, or after it was written anew; a pass for each content alike.
 
-        `rest` gives the new whole lines of the file from a place on, up to which it has so many lines.
+        `rest` gives the new whole lines of the file from a place on, up to which it has so many lines, and so many
+        bytes of them at most; `but` is a content that it is not compared with.
         """
-        found = sorted(self._matches(log), key=lambda one: (one.whole, one.bytes), reverse=True)
+        matches = (one for one in self._matches(log) if one.content_id != but)
+        found = sorted(matches, key=lambda one: (one.ended, one.bytes, one.whole), reverse=True)
         for one in found:
             holder = self._holder(one.content_id, seen)
             if holder is not None:
                 if one.whole or one.ended:
                     if self._is_copy(log, holder, one):
-                        return Known(one.content_id, one.bytes, one.lines, copy=True)
+                        return Known(one.content_id, one.bytes if one.whole else 0, one.lines, copy=True)
                     if self._holder(one.content_id, seen) is None:
                         raise ChangedMeanwhileError(f"{holder.name}: it was written anew while it was compared")
+                    if one.whole and self._is_copy(holder, log, one):  # the holder is the copy, which is being made
+                        return Known(one.content_id, one.bytes, one.lines)
                 continue
             if one.whole:
                 return Known(one.content_id, one.bytes, one.lines)
             if one.ended and one.following is not None:
-                if seen.size == one.bytes and log.compression is None:
+                piece = rest(one.bytes, one.lines, one.following.bytes)  # as the whole of it was one, this is, too
+                if piece is None and one.bytes:  # it ends with a stretch, or in the line after it
                     return Known(None, one.bytes, one.lines, like=one)
-                piece = rest(one.bytes, one.lines)
                 if piece is None:
                     continue
                 if self._counted(connection, piece, one.following):
@@ -115,7 +124,7 @@ class Recognising:
                         continue
                     log = recognise(path)
                     if log.compression is not None or log.format == "parquet":
-                        if (now.size, now.changed_ns) == (row.size, row.changed_ns):
+                        if row.bytes and (now.size, now.changed_ns) == (row.size, row.changed_ns):
                             return log
                     elif self.grown(log, row) is not None:
                         return log
