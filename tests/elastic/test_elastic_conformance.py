@@ -28,8 +28,8 @@ from logviews.messages import Number, values
 from logviews.reference import Event
 from logviews.store import CountQuery, StoreUnavailable
 
-VIEWS_PER_DATASET = 40
-EXAMPLES = int(os.environ.get("TALLYWATCH_TEST_EXAMPLES", "25"))
+VIEWS_PER_DATASET = 60
+EXAMPLES = int(os.environ.get("TALLYWATCH_TEST_EXAMPLES", "17"))
 SHARDS = (1, 3)
 BEYOND = 2**53
 
