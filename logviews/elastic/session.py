@@ -149,11 +149,7 @@ class Session:
             yield
         finally:
             self._held.wanted = False
-            self._let_go()
-
-    def look_anew(self) -> None:
-        """Lets what this thread asks next be asked of a new snapshot, within `holding` too."""
-        self._let_go()
+            self.let_go()
 
     @contextmanager
     def _snapshot(self) -> Iterator[Snapshot]:
@@ -164,14 +160,14 @@ class Session:
         try:
             yield held.snapshot
         except SnapshotLost:
-            self._let_go()
+            self.let_go()
             raise
         finally:
             if not held.wanted:
-                self._let_go()
+                self.let_go()
 
-    def _let_go(self) -> None:
-        """Closes the snapshot that this thread has open, if any."""
+    def let_go(self) -> None:
+        """Closes the snapshot that this thread has open, if any: what it asks next is asked of a new one."""
         snapshot, self._held.snapshot = self._held.snapshot, None
         if snapshot is None:
             return

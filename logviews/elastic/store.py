@@ -114,7 +114,7 @@ class Elastic:
         """
         first, last = query.edges[0], query.edges[-1]
         ingested = self.store.fields.ingested
-        self.session.look_anew()  # whatever is counted after a mark was read must not be older than that mark
+        self.session.let_go()  # whatever is counted after a mark was read must not be older than that mark
         mark = None if since is None else datetime.fromisoformat(since)
         if mark is not None:  # where a clock was set back, what has come since then is stamped before the mark
             mark = None if mark - at > OVERLAP else min(mark, at)

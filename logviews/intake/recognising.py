@@ -91,9 +91,9 @@ class Recognising:
                 return Known(one.content_id, one.bytes, one.lines)
             if one.ended and one.following is not None:
                 piece = rest(one.bytes, one.lines, one.following.bytes)  # as the whole of it was one, this is, too
-                if piece is None and one.bytes:  # it ends with a stretch, or in the line after it
-                    return Known(None, one.bytes, one.lines, like=one)
                 if piece is None:
+                    if one.bytes:  # it ends with a stretch, or in the line after it
+                        return Known(None, one.bytes, one.lines, like=one)
                     continue
                 if self._counted(connection, piece, one.following):
                     return Known(None, piece.stretch.end, piece.stretch.lines_through, like=one)

@@ -22,7 +22,8 @@ def test_tallies_are_what_elasticsearch_has_after_every_random_step(tmp_path: Pa
     database = open_database(f"sqlite:///{tmp_path}/ledger.db", simulation=False, now=tallies_random.START)
     source = ElasticsearchSource(elasticsearch_url)
     try:
-        tallies_random.campaign(source, database, steps=4, seed=4, views=["messages", "sum", "latest"])
+        done = tallies_random.campaign(source, database, steps=4, seed=4, views=["messages", "sum", "latest"])
     finally:
         source.close()
         database.close()
+    assert done["messages"] and done["duplicates"]

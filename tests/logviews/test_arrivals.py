@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from stores import AT, load, open_ledger
+from stores import AT, load
 
 from config import filters
 from ledger.database import Database
@@ -20,13 +19,6 @@ START = datetime(2026, 10, 1, tzinfo=UTC)
 END = START + timedelta(days=31)
 HOUR = timedelta(hours=1)
 WHOLE = CountQuery("view", filters.EVERYTHING, "messages", None, 0, (START, END))
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Database]:
-    database = open_ledger(tmp_path)
-    yield database
-    database.close()
 
 
 def line(number: int, at: datetime) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from threading import Barrier
 
 import duckdb
 import pytest
-from stores import expected, load, open_ledger, tallies
+from stores import expected, load, tallies
 
 from config import filters
 from ledger.database import Database
@@ -22,13 +21,6 @@ from logviews.store import CountQuery, StoreUnavailable
 
 START, END = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
 TOKEN, OTHER = "0123456789abcdef", "fedcba9876543210"
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Database]:
-    database = open_ledger(tmp_path)
-    yield database
-    database.close()
 
 
 def part(path: Path, words: int = 3) -> Path:

@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import zstandard
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from stores import AT, open_ledger, settings
+from stores import AT, settings
 
 from ledger import parts
 from ledger.database import Database
@@ -25,13 +25,6 @@ from logviews.intake import files
 from logviews.intake.csvfile import csv_to_lines
 from logviews.intake.files import IngestError
 from logviews.intake.ingest import Ingest
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Database]:
-    database = open_ledger(tmp_path)
-    yield database
-    database.close()
 
 
 def converted(

@@ -8,26 +8,17 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import zstandard
 from following import Site, line, lines, numbered, zip_
-from stores import open_ledger
 
 from ledger.database import Database
 from logviews.intake.contents import TAIL_BYTES
 from logviews.intake.ingest import Ingest
 from logviews.intake.pieces import still_there
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Database]:
-    database = open_ledger(tmp_path)
-    yield database
-    database.close()
 
 
 @pytest.fixture(params=[True, False], ids=["with ids", "without ids"])

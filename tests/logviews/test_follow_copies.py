@@ -5,13 +5,11 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from following import Site, line, lines, numbered
-from stores import open_ledger
 
 from ledger.database import Database
 from ledger.following import Stretch
@@ -19,13 +17,6 @@ from logviews.intake.ingest import Ingest
 from logviews.intake.looking import Look
 
 HEADER = "t,c,n\n"
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Database]:
-    database = open_ledger(tmp_path)
-    yield database
-    database.close()
 
 
 @pytest.fixture

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from stores import load, open_ledger
+from stores import load
 
 from ledger.database import Database
 
 FIRST = datetime(2026, 10, 1, tzinfo=UTC)
 MINUTES = (0, 3, 4, 300, 20_000, 40_000)
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Database]:
-    database = open_ledger(tmp_path)
-    yield database
-    database.close()
 
 
 @pytest.mark.parametrize("files", [1, 2])

@@ -7,7 +7,6 @@ import gzip
 import io
 import json
 import random
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,13 +27,6 @@ from logviews.store import CountQuery
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
 MONTH = (START, START + timedelta(days=31))
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Database]:
-    database = open_ledger(tmp_path)
-    yield database
-    database.close()
 
 
 def message(id_: object, customer: str = "a", **others: Any) -> str:

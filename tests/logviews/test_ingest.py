@@ -32,13 +32,6 @@ GOOD = '{"time":"2026-10-01T00:00:00Z","customer":"a","id":"%s"}'
 USED = ("a.b", "n", "s")
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Database]:
-    database = open_ledger(tmp_path)
-    yield database
-    database.close()
-
-
 def lines(*ids: object) -> bytes:
     return "".join(GOOD % id_ + "\n" for id_ in ids).encode()
 

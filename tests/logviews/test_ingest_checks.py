@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from stores import AT, load, open_ledger, settings
+from stores import AT, load, settings
 
 from config import filters
 from config.filters import Filter
@@ -21,13 +20,6 @@ from logviews.intake.ingest import Ingest
 from logviews.store import CountQuery, StoreUnavailable
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Database]:
-    database = open_ledger(tmp_path)
-    yield database
-    database.close()
 
 
 def lines(*values: str, day: int = 5) -> list[str]:

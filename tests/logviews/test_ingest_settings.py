@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stores import AT, load, open_ledger, settings
+from stores import AT, load, settings
 
 from config.filters import EVERYTHING
 from ledger.database import Database
@@ -23,13 +22,6 @@ CHANGES = [
     {"time_format": "epoch_s"},
     {"zone": "Europe/Stockholm"},
 ]
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Database]:
-    database = open_ledger(tmp_path)
-    yield database
-    database.close()
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=["customer", "id", "time format", "zone"])

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
-import pytest
-from stores import AT, open_ledger, settings
+from stores import AT, settings
 
 from config.filters import EVERYTHING
 from ledger import parts
@@ -22,13 +20,6 @@ from logviews.store import CountQuery
 
 FIELDS = ("size", "note")
 EDGES = (datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC))
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Database]:
-    database = open_ledger(tmp_path)
-    yield database
-    database.close()
 
 
 def message(number: int, **more: object) -> str:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-from stores import AT, open_ledger, settings
+from stores import AT, settings
 
 from ledger import parts
 from ledger.database import Database
 from logviews.intake.files import IngestError
 from logviews.intake.ingest import Ingest, IngestReport
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Database]:
-    database = open_ledger(tmp_path)
-    yield database
-    database.close()
-
 
 BASE = "TIMESTAMPTZ '2026-10-01 02:00:00.1239+02:00' AS time, 'a' AS customer, 'id-' || i AS id"
 

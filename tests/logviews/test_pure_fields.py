@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from stores import Loaded, expected, load, open_ledger, tallies
+from stores import Loaded, expected, load, tallies
 
 from config import filters
 from config.filters import Filter
@@ -21,13 +20,6 @@ INTEGERS = ["0", "-0", "7", "-7", "70", "200", "9007199254740993", "999999999999
 WORDS = ["a", "/v1/x", "/v10", "/v2/", "/v1", "é", "😀", 'q"uote', "back\\slash", "7", ""]
 # what stands in other messages, and decides whether the short way may be taken
 COMPANY = {"whole": [], "fraction": ["7.0", "-2.5", "7e0"], "array": ["[7,-0]", "[8,9]"], "nothing": ["null"]}
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Database]:
-    database = open_ledger(tmp_path)
-    yield database
-    database.close()
 
 
 def store_of(ledger: Database, folder: Path, numbers: list[str], words: list[str]) -> Loaded:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gzip
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import zstandard
-from stores import AT, open_ledger, settings
+from stores import AT, settings
 
 from ledger.database import Database
 from logviews.intake.files import IngestError
@@ -18,13 +18,6 @@ from logviews.intake.ingest import Ingest, IngestReport
 
 LINE = '{"time":"2026-10-05T00:00:00Z","customer":"a"}\n'
 Take = Callable[..., IngestReport]
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Database]:
-    database = open_ledger(tmp_path)
-    yield database
-    database.close()
 
 
 @pytest.fixture
